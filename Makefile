@@ -1,0 +1,42 @@
+# Everything a person types; each target sets up what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Telemetry of every library off; nothing but the package index is reached.
+export DO_NOT_TRACK := 1
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export GX_ANALYTICS_ENABLED := false
+export TOKENIZERS_PARALLELISM := false
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: setup demo test check bench clean help
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+setup: $(STAMP) ## install into .venv (safe to repeat)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "no virtual environment: run 'apt-get install python3-venv' and try again" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@touch $(STAMP)
+
+demo: setup ## turn the wheel twice and write reports/demo.html
+	$(BIN)/flywheel demo
+
+test: setup ## run every test
+	$(BIN)/python -m pytest
+
+check: setup ## lint, types, walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: setup ## measure; one file a claim
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what was made, but not .venv
+	rm -rf .flywheel reports build dist

@@ -1,0 +1,54 @@
+"""What training is given and what a reward model offers: the seams between the packages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPair:
+    """One judgement as training sees it: ids, what to aim at, and how much to care."""
+
+    prompt_id: PromptId
+    chosen_id: GenerationId
+    rejected_id: GenerationId
+    aspect: str
+    target: float  # what training aims at, in [.5, 1]
+    weight: float  # how much training should care, in [0, 1]
+
+
+class TrainingBundle(Protocol):
+    """Everything one training run may read; nothing else is within its reach."""
+
+    @property
+    def snapshot_id(self) -> SnapshotId: ...
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 over pairs and content, naming what was learned from."""
+        ...
+
+    def pairs(self, split: str) -> Sequence[TrainingPair]:
+        """Return the pairs of *split* in a fixed order."""
+        ...
+
+    def prompt_text(self, prompt_id: PromptId) -> str: ...
+
+    def modality(self, generation_id: GenerationId) -> str: ...
+
+    def content(self, generation_id: GenerationId) -> bytes:
+        """Return the media as stored (PNG; UTF-8 for text)."""
+        ...
+
+
+class Scorer(Protocol):
+    """How good a generation is for its prompt, on one fixed scale; higher is better."""
+
+    @property
+    def name(self) -> str: ...
+
+    def score(self, prompts: Sequence[str], contents: Sequence[bytes]) -> Sequence[float]:
+        """Score *contents[i]* as an answer to *prompts[i]*; equal lengths."""
+        ...
