@@ -1,0 +1,263 @@
+"""The backbone on `Emu3ForConditionalGeneration`, tiny or real: same architecture, same code."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import (
+    AutoTokenizer,
+    Emu3ForConditionalGeneration,
+    LogitsProcessorList,
+    PreTrainedTokenizerBase,
+)
+
+from backbone.grammar import PictureGrammar, read_grid
+from backbone.protocol import Codes, Pixels
+from backbone.tokens import (
+    END_OF_FRAME,
+    END_OF_LINE,
+    EOS,
+    IMAGE_END,
+    Grid,
+    image_prompt,
+    text_prompt,
+    token_ids,
+    visual_token,
+)
+from data_contracts.errors import FlywheelError, ShapeError
+
+STUDIO_GRID: Final = Grid(height=8, width=8)
+Progress = Callable[[int], None]
+
+
+def best_device() -> str:
+    """Return "cuda" where there is a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Emu3Backbone:
+    """A loaded Emu3 with its tokenizer; implements `backbone.protocol.Backbone`."""
+
+    def __init__(
+        self,
+        model: Emu3ForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        grid: Grid = STUDIO_GRID,
+        batch_size: int = 128,
+    ) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.grid = grid
+        self.batch_size = batch_size
+        self.ids = token_ids(tokenizer, model.config.vq_config.codebook_size)
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, grid: Grid = STUDIO_GRID, device: str | None = None
+    ) -> "Emu3Backbone":
+        """Load a checkpoint folder of the real architecture; safetensors only, no network.
+
+        Raises:
+            FlywheelError: *folder* is not such a checkpoint.
+        """
+        if not (folder / "config.json").is_file():
+            raise FlywheelError(
+                f"{folder.name}: not a checkpoint folder (no config.json); "
+                "give a folder saved by save_pretrained"
+            )
+        try:
+            model, report = Emu3ForConditionalGeneration.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise FlywheelError(
+                f"{folder.name}: cannot be loaded as an Emu3 checkpoint "
+                f"({type(error).__name__}); check that it is complete"
+            ) from error
+        # A missing weight would come up uninitialised and train silently to nonsense.
+        if report["missing_keys"]:
+            raise FlywheelError(
+                f"{folder.name}: {len(report['missing_keys'])} weights are missing; "
+                "the checkpoint is of another architecture or incomplete"
+            )
+        return cls(model.to(device or best_device()), tokenizer, grid=grid)
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the weights are."""
+        return next(self.model.parameters()).device
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors, configuration and tokenizer into *folder*."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+
+    # Pictures <-> codes -----------------------------------------------------------------
+
+    @torch.inference_mode()
+    def tokenise(self, pictures: Pixels) -> list[Codes]:
+        """Turn (n, height, width, 3) pictures into n (grid height, grid width) code arrays.
+
+        Raises:
+            ShapeError: the pictures' size does not fit the grid.
+        """
+        factor = self.model.model.vqmodel.spatial_scale_factor
+        size = (self.grid.height * factor, self.grid.width * factor)
+        if pictures.ndim != 4 or pictures.shape[1:] != (*size, 3):
+            raise ShapeError(
+                f"pictures of shape {pictures.shape[1:]} do not fit the grid; it takes {(*size, 3)}"
+            )
+        codes: list[Codes] = []
+        for start in range(0, len(pictures), self.batch_size):
+            part = torch.from_numpy(pictures[start : start + self.batch_size]).to(self.device)
+            values = part.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+            sizes = torch.tensor([size] * len(part))
+            tokens = self.model.model.vqmodel.encode(values, sizes).image_tokens
+            codes.extend(t.cpu().numpy().astype(np.int64) for t in tokens)
+        return codes
+
+    @torch.inference_mode()
+    def decode(self, codes: Sequence[Codes]) -> Pixels:
+        """Turn n code arrays into (n, height, width, 3) RGB."""
+        factor = self.model.model.vqmodel.spatial_scale_factor
+        parts = [np.empty((0, self.grid.height * factor, self.grid.width * factor, 3), np.uint8)]
+        for start in range(0, len(codes), self.batch_size):
+            batch = torch.from_numpy(np.stack(codes[start : start + self.batch_size]))
+            values = self.model.model.vqmodel.decode(batch.to(self.device))
+            rgb = ((values.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+            parts.append(rgb.permute(0, 2, 3, 1).cpu().numpy())
+        return np.concatenate(parts)
+
+    def completion(self, codes: Codes) -> str:
+        """Write a picture as the text that the model would have generated."""
+        rows = ["".join(visual_token(int(c)) for c in row) + END_OF_LINE for row in codes]
+        return "".join(rows) + END_OF_FRAME + IMAGE_END + EOS
+
+    # Sequences --------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def sequence_logprobs(
+        self, prompts: Sequence[str], completions: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
+        """Return (n,) sums of log-probabilities of completion tokens, in nats.
+
+        Raises:
+            ShapeError: *prompts* and *completions* disagree on n.
+        """
+        if len(prompts) != len(completions):
+            raise ShapeError(f"{len(prompts)} prompts but {len(completions)} completions")
+        sums = [np.empty(0)]
+        for start in range(0, len(prompts), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            sums.append(self._logprobs(prompts[part], completions[part]))
+        return np.concatenate(sums)
+
+    def _logprobs(
+        self, prompts: Sequence[str], completions: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
+        heads = self.tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+        tails = self.tokenizer(list(completions), add_special_tokens=False)["input_ids"]
+        length = max(len(h) + len(t) for h, t in zip(heads, tails, strict=True))
+        ids = torch.full((len(heads), length), self.ids.pad)
+        mask = torch.zeros_like(ids)
+        scored = torch.zeros_like(ids, dtype=torch.bool)
+        for i, (head, tail) in enumerate(zip(heads, tails, strict=True)):
+            row = torch.tensor(head + tail)
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = 1
+            scored[i, len(head) : len(row)] = True
+        logits = self.model(
+            input_ids=ids.to(self.device), attention_mask=mask.to(self.device), use_cache=False
+        ).logits[:, :-1]
+        chosen = logits.float().log_softmax(-1).gather(-1, ids[:, 1:, None].to(self.device))
+        return (chosen[..., 0].cpu() * scored[:, 1:]).sum(-1).double().numpy()
+
+    def generate(
+        self,
+        texts: Sequence[str],
+        *,
+        seed: int,
+        grammar: bool,
+        temperature: float = 1.0,
+        progress: Progress | None = None,
+    ) -> list[Codes | None]:
+        """Sample one picture a text; None where an unconstrained sample is malformed.
+
+        The same texts, seed and batch size give the same pictures.
+        """
+        pictures: list[Codes | None] = []
+        for start in range(0, len(texts), self.batch_size):
+            prompts = [image_prompt(t, self.grid) for t in texts[start : start + self.batch_size]]
+            extra = self._grammar if grammar else None
+            rows = self._sample(prompts, seed + start, self.grid.tokens + 3, temperature, extra)
+            for row in rows:
+                grid = read_grid(row, self.grid, self.ids)
+                pictures.append(None if grid is None else np.array(grid, np.int64))
+            if progress is not None:
+                progress(len(prompts))
+        return pictures
+
+    def write(self, texts: Sequence[str], *, seed: int, max_tokens: int) -> list[str]:
+        """Sample one text answer a text, of at most *max_tokens* tokens."""
+        answers: list[str] = []
+        for start in range(0, len(texts), self.batch_size):
+            prompts = [text_prompt(t) for t in texts[start : start + self.batch_size]]
+            rows = self._sample(prompts, seed + start, max_tokens, 1.0, None)
+            answers += self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+        return answers
+
+    def _grammar(self, prompt_length: int) -> LogitsProcessorList:
+        rule = PictureGrammar(
+            prompt_length=prompt_length,
+            grid=self.grid,
+            ids=self.ids,
+            vocabulary=self.model.config.text_config.vocab_size,
+        )
+        return LogitsProcessorList([rule])
+
+    @torch.inference_mode()
+    def _sample(
+        self,
+        prompts: Sequence[str],
+        seed: int,
+        max_tokens: int,
+        temperature: float,
+        extra: Callable[[int], LogitsProcessorList] | None,
+    ) -> list[list[int]]:
+        batch = self.tokenizer(
+            list(prompts),
+            add_special_tokens=False,
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+        )
+        length = batch["input_ids"].shape[1]
+        options: dict[str, Any] = {"logits_processor": extra(length)} if extra else {}
+        with seeded(seed):
+            out = self.model.generate(
+                input_ids=batch["input_ids"].to(self.device),
+                attention_mask=batch["attention_mask"].to(self.device),
+                do_sample=True,
+                temperature=temperature,
+                top_k=0,
+                top_p=1.0,
+                max_new_tokens=max_tokens,
+                pad_token_id=self.ids.pad,
+                eos_token_id=self.ids.eos,
+                **options,
+            )
+        return [row.tolist() for row in out[:, length:].cpu()]
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch inside the block and leave the caller's random state untouched."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

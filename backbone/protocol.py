@@ -1,0 +1,52 @@
+"""What every room may ask of a backbone, whichever architecture stands behind it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from backbone.tokens import Grid
+
+Codes = npt.NDArray[np.int64]  # (height, width) codebook entries
+Pixels = npt.NDArray[np.uint8]  # (n, height, width, 3)
+
+
+class Backbone(Protocol):
+    """One transformer for text and pictures: tokenise, score, generate, decode."""
+
+    @property
+    def grid(self) -> Grid: ...
+
+    def tokenise(self, pictures: Pixels) -> list[Codes]:
+        """Turn n pictures into codebook entries."""
+        ...
+
+    def completion(self, codes: Codes) -> str:
+        """Write a picture as the text that the model would have generated."""
+        ...
+
+    def sequence_logprobs(
+        self, prompts: Sequence[str], completions: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
+        """Return (n,) log-probabilities of each completion after its prompt, in nats."""
+        ...
+
+    def generate(
+        self, texts: Sequence[str], *, seed: int, grammar: bool, temperature: float = 1.0
+    ) -> list[Codes | None]:
+        """Sample one picture a text; None where an unconstrained sample is malformed."""
+        ...
+
+    def write(self, texts: Sequence[str], *, seed: int, max_tokens: int) -> list[str]:
+        """Sample one text answer a text."""
+        ...
+
+    def decode(self, codes: Sequence[Codes]) -> Pixels:
+        """Turn codebook entries into pictures."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors, configuration and tokenizer into *folder*."""
+        ...

@@ -1,0 +1,117 @@
+"""One vocabulary for text, pictures and films: bytes, structure tokens, visual tokens.
+
+Text is byte-level, so that any real text works. Names of the structure tokens are Emu3's own,
+so that the real checkpoints' tokenizers follow the same path.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+PAD: Final = "<|endoftext|>"
+BOS: Final = "<|extra_203|>"
+EOS: Final = "<|extra_204|>"
+IMAGE_START: Final = "<|image start|>"
+IMAGE_TOKEN: Final = "<|image token|>"
+IMAGE_END: Final = "<|image end|>"
+END_OF_LINE: Final = "<|extra_200|>"
+END_OF_FRAME: Final = "<|extra_201|>"
+PLACEHOLDER: Final = "<image>"
+_STRUCTURE: Final = (
+    PAD, BOS, EOS, IMAGE_START, IMAGE_TOKEN, IMAGE_END, END_OF_LINE, END_OF_FRAME, PLACEHOLDER,
+)  # fmt: skip
+
+
+def visual_token(code: int) -> str:
+    """Return the name of codebook entry *code*, as in Emu3."""
+    return f"<|visual token {code:06d}|>"
+
+
+def build_tokenizer(codebook_size: int) -> PreTrainedTokenizerFast:
+    """Build a byte-level tokenizer with structure tokens and *codebook_size* visual tokens."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [*_STRUCTURE, *(visual_token(k) for k in range(codebook_size))]
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+        model_max_length=4096,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A picture's size in visual tokens."""
+
+    height: int
+    width: int
+
+    @property
+    def tokens(self) -> int:
+        """Return how many tokens the picture's body takes, ends of lines included."""
+        return self.height * (self.width + 1)
+
+
+def image_prompt(text: str, grid: Grid) -> str:
+    """Return the text that asks for a picture of *text*, up to where its tokens begin.
+
+    Names of structure tokens in *text* are taken apart, so that nobody can smuggle them in.
+    """
+    return f"{BOS}{plain(text)}{IMAGE_START}{grid.height}*{grid.width}{IMAGE_TOKEN}"
+
+
+def text_prompt(text: str) -> str:
+    """Return the text that asks for a text answer to *text*."""
+    return f"{BOS}{plain(text)}"
+
+
+def text_completion(text: str) -> str:
+    """Return an answer as the model would write it, with its end."""
+    return f"{plain(text)}{EOS}"
+
+
+def plain(text: str) -> str:
+    """Take the names of structure tokens in *text* apart; other text is left as it is."""
+    return text.replace("<|", "< |").replace(PLACEHOLDER, "< image>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ids:
+    """Token ids that grammar and decoding need."""
+
+    pad: int
+    bos: int
+    eos: int
+    image_end: int
+    end_of_line: int
+    end_of_frame: int
+    visual: tuple[int, ...]  # by codebook entry
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, codebook_size: int) -> Ids:
+    """Look up the ids of the structure and visual tokens in any Emu3 tokenizer."""
+    vocabulary = tokenizer.get_vocab()
+    return Ids(
+        pad=vocabulary[PAD],
+        bos=tokenizer.bos_token_id,
+        eos=tokenizer.eos_token_id,
+        image_end=vocabulary[IMAGE_END],
+        end_of_line=vocabulary[END_OF_LINE],
+        end_of_frame=vocabulary[END_OF_FRAME],
+        visual=tuple(vocabulary[visual_token(k)] for k in range(codebook_size)),
+    )
+
+
+def is_tokenizer_folder(folder: Path) -> bool:
+    """Say whether *folder* holds a saved tokenizer."""
+    return (folder / "tokenizer.json").is_file()
