@@ -1,0 +1,46 @@
+"""Where everything is kept: tables, blobs, checkpoints, and the catalogue that labels them."""
+
+from pipelines.stores.append import AppendTables
+from pipelines.stores.blobs import Blobs
+from pipelines.stores.catalogue import (
+    Catalogue,
+    CatalogueObject,
+    Parent,
+    RoleDenied,
+    ValidationRecord,
+)
+from pipelines.stores.checkpoints import CheckpointFields, CheckpointManifest, Checkpoints
+from pipelines.stores.derived import DerivedTables, TableRef
+from pipelines.stores.pointers import PointerMove, PointerMoved
+from pipelines.stores.snapshots import (
+    Snapshot,
+    SnapshotManifest,
+    open_snapshot,
+    snapshot_manifest,
+    write_snapshot,
+)
+from pipelines.stores.stores import Stores, open_stores
+
+__all__ = [
+    "AppendTables",
+    "Blobs",
+    "Catalogue",
+    "CatalogueObject",
+    "CheckpointFields",
+    "CheckpointManifest",
+    "Checkpoints",
+    "DerivedTables",
+    "Parent",
+    "PointerMove",
+    "PointerMoved",
+    "RoleDenied",
+    "Snapshot",
+    "SnapshotManifest",
+    "Stores",
+    "TableRef",
+    "ValidationRecord",
+    "open_snapshot",
+    "open_stores",
+    "snapshot_manifest",
+    "write_snapshot",
+]
