@@ -1,0 +1,273 @@
+"""Latent intent: what users meant by their signals, fused with annotators' raw answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_contracts.errors import ContractError
+from data_contracts.schemas import GENERATION
+from pipelines.preferences import click_model
+from pipelines.preferences.answers import read_answers, read_gold
+from pipelines.preferences.channels import (
+    OVERALL,
+    Channel,
+    first_channels,
+    learn,
+    messages,
+    to_class,
+)
+from pipelines.preferences.click_model import ClickParameters, ClickSettings, ClickTable
+from pipelines.preferences.kernel import FloatArray, e_step, normalise
+from pipelines.preferences.rating_model import RatingSettings
+from pipelines.preferences.reliability import annotator_table
+from pipelines.signals.drops import drops_table, join_drops
+from pipelines.signals.exposures import EXPOSURE, training_exposures
+from pipelines.signals.query import conform, query, subset
+from pipelines.signals.signal_table import INTENTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentSettings:
+    """How the fit is done; the defaults were developed on click_world seeds 0 to 19."""
+
+    classes: int = 5
+    max_iterations: int = 80
+    tolerance: float = 1e-3  # mean change of the posterior at which the fit has converged
+    class_strength: float = 50.0  # pseudo-items behind equally frequent classes
+    clicks: ClickSettings = field(default_factory=ClickSettings)
+    ratings: RatingSettings = field(default_factory=RatingSettings)
+
+    def __post_init__(self) -> None:
+        if self.classes < 2 or self.max_iterations < 1:
+            raise ContractError("a fit needs at least 2 classes and 1 iteration")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentFit:
+    """What was inferred, how it was learned, and whether the fit converged.
+
+    Axes: i items (generation_ids, sorted), c classes from worst to best, u users, m intents.
+    """
+
+    generation_ids: tuple[str, ...]
+    posterior: FloatArray  # (i, c) of the overall class
+    aspects: Mapping[str, FloatArray]  # (i, c) by aspect; overall is among them
+    has_evidence: FloatArray  # (i,) 1 where an exposure, an answer or gold speaks
+    users: tuple[str, ...]
+    user_intents: FloatArray  # (u, m) of INTENTS
+    user_exposures: FloatArray  # (u,)
+    annotators: pa.Table  # reliability by annotator, aspect and kind
+    intent_shares: Mapping[str, float]  # of training exposures
+    phi: FloatArray  # (bucket, m, c, s); empty without exposures
+    eta: Mapping[str, float]  # chance of being looked at, by surface and position
+    class_shares: FloatArray  # (c,)
+    prior: str  # which signal priors were used: designed or anchored
+    prior_scores: Mapping[str, float]  # held-out explicit log-likelihood by prior, where compared
+    log_likelihoods: tuple[float, ...]
+    iterations: int
+    converged: bool
+    drops: pa.Table
+
+    @property
+    def user_mock_share(self) -> FloatArray:
+        """(u,) how often each user acts to mock."""
+        share: FloatArray = self.user_intents[:, INTENTS.index("mock")]
+        return share
+
+    def expected_class(self, aspect: str = OVERALL) -> FloatArray:
+        """Return (i,) the mean class on 0 (worst) .. 1 (best)."""
+        chances = self.aspects[aspect]
+        mean: FloatArray = chances @ np.linspace(0.0, 1.0, chances.shape[1])
+        return mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    posterior: FloatArray
+    class_shares: FloatArray
+    clicks: ClickParameters | None
+    by_user: FloatArray
+    channels: tuple[Channel, ...]
+    log_likelihoods: tuple[float, ...]
+    converged: bool
+
+
+def fit_intent(
+    exposures: pa.Table | None,
+    annotations: pa.Table | None,
+    *,
+    generations: pa.Table,
+    gold: pa.Table | None = None,
+    settings: IntentSettings | None = None,
+) -> IntentFit:
+    """Infer every generation's quality class from signals, answers and gold, in one model.
+
+    Any of the three may be absent: without exposures this is an ordinal Dawid-Skene with
+    comparisons, without answers a click model under the designed priors.
+
+    Args:
+        exposures: from `pipelines.signals.exposures`; bots and held-out users are left out.
+        annotations: raw answers (ratings, comparisons), each used once.
+        generations: which generations there are; those without evidence keep the prior.
+        gold: generation_id, aspect, value (a level 1 .. 5); clamped.
+        settings: sizes, priors and tolerance.
+
+    Returns:
+        The fit; the same for any order of rows.
+
+    Raises:
+        ContractError: no generation at all, a required column is missing, or gold is no level.
+
+    Source:
+        Dawid & Skene (1979) and Rao & Kupper (1967) for the answers; the click side is ours.
+    """
+    settings = settings or IntentSettings()
+    known = conform(generations, subset(GENERATION, ("generation_id",)), what="generations")
+    item_ids = query("SELECT DISTINCT generation_id FROM known ORDER BY 1", known=known)[0]
+    item_ids = item_ids.combine_chunks()
+    if len(item_ids) == 0:
+        raise ContractError("generations: no rows; a fit needs at least one generation")
+    shown, shown_drops = _training(exposures, item_ids)
+    answers = read_answers(annotations, item_ids)
+    clamped = read_gold(gold, item_ids)
+    table = (
+        click_model.click_table(shown, item_ids, settings=settings.clicks)
+        if shown.num_rows
+        else None
+    )
+    channels = first_channels(
+        answers, clamped, items=len(item_ids), classes=settings.classes, settings=settings.ratings
+    )
+    chances = click_model.designed(settings.classes)
+    state = _em(table, channels, chances, settings=settings)
+    return IntentFit(
+        generation_ids=tuple(item_ids.to_pylist()),
+        posterior=state.posterior,
+        aspects={channel.aspect: channel.posterior for channel in state.channels}
+        | {OVERALL: state.posterior},
+        has_evidence=_evidence(table, channels, len(item_ids)),
+        users=table.users if table else (),
+        user_intents=state.clicks.shares if state.clicks else np.zeros((0, len(INTENTS))),
+        user_exposures=state.by_user.sum(axis=1),
+        annotators=annotator_table(answers.annotators, state.channels, state.class_shares),
+        intent_shares=dict(
+            zip(INTENTS, (state.by_user.sum(0) / max(state.by_user.sum(), 1)).tolist(), strict=True)
+        ),
+        phi=state.clicks.phi if state.clicks else np.zeros((0, len(INTENTS), settings.classes, 0)),
+        eta=dict(zip(table.slot_names, state.clicks.eta.tolist(), strict=True))
+        if table and state.clicks
+        else {},
+        class_shares=state.class_shares,
+        prior="designed",
+        prior_scores={},
+        log_likelihoods=state.log_likelihoods,
+        iterations=len(state.log_likelihoods),
+        converged=state.converged,
+        drops=join_drops(shown_drops, answers.drops),
+    )
+
+
+def naive_scores(exposures: pa.Table) -> pa.Table:
+    """Return generation_id, score: likes plus downloads per impression, bots included.
+
+    This is the baseline that takes every like and download for praise.
+    """
+    like, download = (1 << i for i in (0, 1))
+    return query(
+        f"""SELECT generation_id, sum((pattern & {like} > 0)::INT + (pattern & {download} > 0)::INT)
+        / count(*) AS score FROM shown WHERE NOT heldout
+        GROUP BY generation_id ORDER BY generation_id""",
+        shown=exposures.select(["generation_id", "pattern", "heldout"]),
+    )
+
+
+def _em(
+    table: ClickTable | None,
+    channels: tuple[Channel, ...],
+    chances: FloatArray,
+    *,
+    settings: IntentSettings,
+) -> _State:
+    items, classes = channels[-1].posterior.shape
+    clicks = (
+        None
+        if table is None
+        else click_model.first_parameters(table, chances, settings=settings.clicks)
+    )
+    state = _State(
+        posterior=np.full((items, classes), 1.0 / classes),
+        class_shares=np.full(classes, 1.0 / classes),
+        clicks=clicks,
+        by_user=np.zeros((0, len(INTENTS))),
+        channels=channels,
+        log_likelihoods=(),
+        converged=False,
+    )
+    for _ in range(settings.max_iterations):
+        state = _step(table, state, chances, settings=settings)
+        if state.converged:
+            break
+    return state
+
+
+def _step(
+    table: ClickTable | None, state: _State, chances: FloatArray, *, settings: IntentSettings
+) -> _State:
+    items, classes = state.posterior.shape
+    log_prior = np.tile(np.log(state.class_shares), (items, 1))
+    heard = [messages(channel, classes) for channel in state.channels]
+    for channel, message in zip(state.channels, heard, strict=True):
+        log_prior[channel.touched] += to_class(channel, message)
+    if table is None or state.clicks is None:
+        posterior, log_likelihood = normalise(log_prior)
+        clicks, by_user = None, state.by_user
+    else:
+        posterior, by_key, by_user, log_likelihood = e_step(
+            table.start,
+            table.user,
+            table.key,
+            state.clicks.shares,
+            click_model.emission(table, state.clicks),
+            log_prior,
+        )
+        clicks = click_model.update(
+            table, state.clicks, by_key, by_user, chances, settings=settings.clicks
+        )
+    learned = tuple(
+        learn(channel, message, posterior, settings=settings.ratings)
+        for channel, message in zip(state.channels, heard, strict=True)
+    )
+    share = posterior.sum(axis=0) + settings.class_strength
+    change = float(np.abs(posterior - state.posterior).sum(axis=1).mean())
+    return replace(
+        state,
+        posterior=posterior,
+        class_shares=share / share.sum(),
+        clicks=clicks,
+        by_user=by_user,
+        channels=learned,
+        log_likelihoods=(*state.log_likelihoods, log_likelihood),
+        converged=change < settings.tolerance and bool(state.log_likelihoods),
+    )
+
+
+def _training(exposures: pa.Table | None, item_ids: pa.Array) -> tuple[pa.Table, pa.Table]:
+    if exposures is None:
+        return EXPOSURE.empty_table(), drops_table("intent", {})
+    rows = conform(exposures, EXPOSURE, what="exposures")
+    allowed = training_exposures(rows)
+    known = allowed.filter(pc.is_in(allowed["generation_id"], value_set=item_ids))
+    lost = allowed.num_rows - known.num_rows
+    return known, drops_table("intent", {"unknown_generation": lost})
+
+
+def _evidence(table: ClickTable | None, channels: tuple[Channel, ...], items: int) -> FloatArray:
+    found = np.zeros(items)
+    if table is not None:
+        found[np.diff(table.start) > 0] = 1.0
+    for channel in channels:
+        found[channel.touched] = 1.0
+    return found

@@ -1,0 +1,222 @@
+"""Pairs: of two generations for one prompt, which is better, how surely, and on what evidence."""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from data_contracts.errors import ContractError
+from data_contracts.schemas import GENERATION, PREFERENCE_PAIR
+from pipelines.preferences.evidence import EVIDENCE
+from pipelines.preferences.intent import IntentFit
+from pipelines.preferences.splits import SplitSettings, split_prompts
+from pipelines.preferences.target import TargetSettings, targets
+from pipelines.signals.drops import drops_table
+from pipelines.signals.query import conform, query, subset
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+CANDIDATE: Final = pa.schema(
+    [
+        pa.field("prompt_id", pa.string()),
+        pa.field("chosen_id", pa.string()),
+        pa.field("rejected_id", pa.string()),
+        pa.field("aspect", pa.string()),
+        pa.field("probability", pa.float64()),
+        pa.field("target", pa.float64()),
+        pa.field("weight", pa.float64()),
+        pa.field("kept", pa.bool_()),
+        pa.field("known", pa.bool_()),  # there is evidence about at least one of the two
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSettings:
+    """Which pairs are made and which are kept."""
+
+    aspects: tuple[str, ...] = ("overall",)
+    per_prompt: int = 12  # most certain pairs kept of one prompt and aspect
+    keep_undecided: bool = False  # every pair once, undecided ones too
+    target: TargetSettings = field(default_factory=TargetSettings)
+    splits: SplitSettings = field(default_factory=SplitSettings)
+
+
+class Pairs(NamedTuple):
+    """Preference pairs in canonical order, and how many were left out, by reason."""
+
+    table: pa.Table
+    drops: pa.Table
+
+
+def make_pairs(
+    fit: IntentFit,
+    prompts: pa.Table,
+    generations: pa.Table,
+    evidence: pa.Table,
+    *,
+    settings: PairSettings | None = None,
+) -> Pairs:
+    """Compare all generations of one prompt by the fit's posterior.
+
+    Args:
+        fit: posterior by generation and aspect.
+        prompts: prompt contract; decides the split.
+        generations: generation contract; those the fit does not know are dropped.
+        evidence: from `gather_evidence`; what each pair points back to.
+        settings: thresholds, cap, splits.
+
+    Returns:
+        Rows of the preference_pair contract; drops by reason: no_evidence, undecided,
+        prompt_cap, unknown_prompt. Candidate pairs = rows + drops.
+
+    Raises:
+        ContractError: a required column is missing, or an aspect was not fitted.
+    """
+    settings = settings or PairSettings()
+    parts = [
+        _candidates(fit, generations, aspect, settings=settings) for aspect in settings.aspects
+    ]
+    return finish_pairs(
+        pa.concat_tables(parts), prompts, evidence, settings=settings, stage="preferences"
+    )
+
+
+def better_chance(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Return (n,) the chance that the first of two is better; equal classes count half.
+
+    Args:
+        first: (n, c) class chances, worst class first.
+        second: (n, c).
+
+    Example:
+        >>> better_chance(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]]))
+        array([0.75])
+    """
+    below = np.cumsum(second, axis=1) - second
+    chance: FloatArray = (first * (below + 0.5 * second)).sum(axis=1)
+    return np.clip(chance, 0.0, 1.0)
+
+
+def same_prompt_indices(group: IntArray) -> tuple[IntArray, IntArray]:
+    """Return every unordered pair of rows with equal *group*, each once; *group* is sorted."""
+    first, second = [], []
+    sizes = np.unique(group, return_counts=True)[1]
+    for lag in range(1, int(sizes.max(initial=1))):
+        at = np.flatnonzero(group[lag:] == group[:-lag])
+        first.append(at)
+        second.append(at + lag)
+    if not first:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    return np.concatenate(first), np.concatenate(second)
+
+
+def candidate_table(
+    generations: pa.Table, ids: tuple[str, ...], *, what: str
+) -> tuple[pa.Table, IntArray, IntArray, IntArray]:
+    """Return generations sorted by prompt, their index in *ids* (-1: none), and pair indices."""
+    rows = query(
+        "SELECT generation_id, min(prompt_id) AS prompt_id FROM rows GROUP BY generation_id "
+        "ORDER BY prompt_id, generation_id",
+        rows=conform(generations, subset(GENERATION, ("generation_id", "prompt_id")), what=what),
+    )
+    place = {name: n for n, name in enumerate(ids)}
+    index = np.array([place.get(g, -1) for g in rows["generation_id"].to_pylist()], dtype=np.int64)
+    group = np.unique(np.array(rows["prompt_id"].to_pylist(), dtype=object), return_inverse=True)[1]
+    first, second = same_prompt_indices(group.astype(np.int64))
+    return rows, index, first, second
+
+
+def finish_pairs(
+    candidates: pa.Table,
+    prompts: pa.Table,
+    evidence: pa.Table,
+    *,
+    settings: PairSettings,
+    stage: str,
+) -> Pairs:
+    """Cap, split, name and back every candidate (CANDIDATE schema) with its evidence."""
+    splits = split_prompts(prompts, settings=settings.splits)
+    judged = query(
+        f"""
+        SELECT candidates.*, split, CASE
+            WHEN split IS NULL THEN 'unknown_prompt'
+            WHEN {settings.keep_undecided} THEN 'kept'
+            WHEN NOT known THEN 'no_evidence'
+            WHEN NOT kept THEN 'undecided'
+            WHEN row_number() OVER (PARTITION BY prompt_id, aspect, kept AND known
+                ORDER BY probability DESC, chosen_id, rejected_id) > {settings.per_prompt}
+                THEN 'prompt_cap'
+            ELSE 'kept' END AS reason
+        FROM candidates LEFT JOIN splits USING (prompt_id)
+        """,
+        candidates=candidates,
+        splits=splits,
+    )
+    counted = judged.group_by("reason").aggregate([("prompt_id", "count")]).to_pylist()
+    reasons = {row["reason"]: row["prompt_id_count"] for row in counted}
+    reasons.pop("kept", None)
+    table = query(_FINISH, judged=judged, evidence=evidence.cast(EVIDENCE))
+    return Pairs(table.cast(PREFERENCE_PAIR), drops_table(stage, reasons))
+
+
+def _candidates(
+    fit: IntentFit, generations: pa.Table, aspect: str, *, settings: PairSettings
+) -> pa.Table:
+    if aspect not in fit.aspects:
+        raise ContractError(
+            f"aspect {aspect} was not fitted; fitted are {', '.join(sorted(fit.aspects))}"
+        )
+    rows, index, first, second = candidate_table(
+        generations, fit.generation_ids, what="generations"
+    )
+    inside = (index[first] >= 0) & (index[second] >= 0)
+    first, second = first[inside], second[inside]
+    chances = fit.aspects[aspect]
+    chance = np.round(better_chance(chances[index[first]], chances[index[second]]), 12)
+    names = np.array(rows["generation_id"].to_pylist(), dtype=object)
+    prompts = np.array(rows["prompt_id"].to_pylist(), dtype=object)
+    # At .5 the smaller id is chosen; rows are sorted by id, so that is the first.
+    wins = chance >= 0.5
+    probability = np.maximum(chance, 1 - chance)
+    aim = targets(probability, settings=settings.target)
+    known = (fit.has_evidence[index[first]] + fit.has_evidence[index[second]]) > 0
+    return pa.table(
+        {
+            "prompt_id": pa.array(prompts[first].tolist(), pa.string()),
+            "chosen_id": pa.array(names[np.where(wins, first, second)].tolist(), pa.string()),
+            "rejected_id": pa.array(names[np.where(wins, second, first)].tolist(), pa.string()),
+            "aspect": pa.array([aspect] * len(first), pa.string()),
+            "probability": probability,
+            "target": aim.target,
+            "weight": aim.weight,
+            "kept": aim.kept,
+            "known": known,
+        },
+        schema=CANDIDATE,
+    )
+
+
+_FINISH: Final = """
+WITH kept AS (
+    SELECT * EXCLUDE (reason, kept, known),
+        substr(sha256(least(chosen_id, rejected_id) || chr(31) ||
+            greatest(chosen_id, rejected_id) || chr(31) || aspect), 1, 24) AS pair_id
+    FROM judged WHERE reason = 'kept'
+), backed AS (
+    SELECT pair_id, list_sort(list(DISTINCT source)) AS sources,
+        list_sort(list_distinct(flatten(list(ids)))) AS evidence
+    FROM (SELECT pair_id, chosen_id AS generation_id FROM kept
+          UNION ALL SELECT pair_id, rejected_id FROM kept)
+    JOIN evidence USING (generation_id)
+    GROUP BY pair_id
+)
+SELECT pair_id, prompt_id, chosen_id, rejected_id, aspect, probability, target, weight,
+    coalesce(sources, CAST([] AS VARCHAR[])) AS sources,
+    coalesce(evidence, CAST([] AS VARCHAR[])) AS evidence, split
+FROM kept LEFT JOIN backed USING (pair_id)
+ORDER BY prompt_id, aspect, chosen_id, rejected_id
+"""

@@ -1,0 +1,173 @@
+"""Splits: by prompt, near-duplicates and earlier turns together, the same on every machine."""
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from data_contracts.errors import ContractError
+from data_contracts.schemas import PROMPT
+from data_contracts.vocabulary import SPLITS
+from pipelines.signals.query import conform, subset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSettings:
+    """Shares of prompts, and what counts as nearly the same text."""
+
+    validation: float = 0.1
+    heldout: float = 0.1
+    long_text: int = 20  # tokens from which texts are compared by shingles
+    similarity: float = 0.8  # estimated Jaccard similarity of shingles
+
+    def __post_init__(self) -> None:
+        if min(self.validation, self.heldout) < 0 or self.validation + self.heldout >= 1:
+            raise ContractError("validation and heldout are shares and must leave some to train")
+
+
+_NUMBERS: Final = {
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
+    "seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12",
+    "a": "1", "an": "1", "single": "1", "both": "2",
+}  # fmt: skip
+_EMPTY: Final = frozenset({"the", "please", "of", "is", "are"})
+_WORD: Final = re.compile(r"[^\W_]+")
+_ROWS, _BANDS = 4, 16
+_PRIME: Final = (1 << 61) - 1
+
+
+def normalise_text(text: str) -> tuple[str, ...]:
+    """Return the tokens of *text* without case, punctuation, number words and plural s.
+
+    Example:
+        >>> normalise_text("Two red discs, left of a Blue square!")
+        ('2', 'red', 'disc', 'left', '1', 'blue', 'square')
+    """
+    words = (_NUMBERS.get(word, word) for word in _WORD.findall(text.casefold()))
+    return tuple(
+        word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+        for word in words
+        if word not in _EMPTY
+    )
+
+
+def split_prompts(prompts: pa.Table, *, settings: SplitSettings | None = None) -> pa.Table:
+    """Return prompt_id, cluster, split: near-duplicates share a cluster, a cluster a split.
+
+    Texts with the same tokens in any order are near-duplicates ("a disc left of a square",
+    "a square left of a disc": a model that knows one has half-seen the other); so are long
+    texts whose shingles overlap, and a prompt with the turns it followed. The cluster's smallest
+    text decides, so adding an unrelated prompt moves nothing.
+
+    Raises:
+        ContractError: a required column is missing, or one prompt_id has two texts.
+    """
+    settings = settings or SplitSettings()
+    rows = conform(
+        prompts, subset(PROMPT, ("prompt_id", "text", "previous_turns")), what="prompts"
+    ).sort_by([("prompt_id", "ascending"), ("text", "ascending")])
+    ids, texts = rows["prompt_id"].to_pylist(), rows["text"].to_pylist()
+    tokens = [normalise_text(text) for text in texts]
+    twice = [a for a, b, s, t in zip(ids, ids[1:], texts, texts[1:], strict=False)
+             if a == b and s != t]  # fmt: skip
+    if twice:
+        raise ContractError(
+            f"prompts: {len(twice)} ids have two texts ({', '.join(twice[:5])}); ids must be unique"
+        )
+    edges = _same_tokens(tokens) + _earlier_turns(ids, rows["previous_turns"].to_pylist())
+    edges += _same_ids(ids) + _similar(tokens, settings=settings)
+    cluster = _components(edges, len(ids))
+    keys = [" ".join(sorted(words)) for words in tokens]
+    smallest: dict[int, str] = {}
+    for c, key in zip(cluster.tolist(), keys, strict=True):
+        smallest[c] = min(smallest.get(c, key), key)
+    names = {c: blake2b(key.encode(), digest_size=8).hexdigest() for c, key in smallest.items()}
+    table = pa.table(
+        {
+            "prompt_id": pa.array(ids, pa.string()),
+            "cluster": pa.array([names[c] for c in cluster.tolist()], pa.string()),
+            "split": pa.array([_split(names[c], settings) for c in cluster.tolist()], pa.string()),
+        }
+    )
+    return table.group_by(["prompt_id", "cluster", "split"]).aggregate([]).sort_by("prompt_id")
+
+
+def _split(name: str, settings: SplitSettings) -> str:
+    place = int(name, 16) / 2.0**64
+    train, validation, heldout = SPLITS
+    if place < settings.heldout:
+        return heldout
+    return validation if place < settings.heldout + settings.validation else train
+
+
+def _same_tokens(tokens: list[tuple[str, ...]]) -> list[tuple[int, int]]:
+    first: dict[tuple[str, ...], int] = {}
+    return [(first.setdefault(tuple(sorted(words)), n), n) for n, words in enumerate(tokens)]
+
+
+def _same_ids(ids: list[str]) -> list[tuple[int, int]]:
+    first: dict[str, int] = {}
+    return [(first.setdefault(name, n), n) for n, name in enumerate(ids)]
+
+
+def _earlier_turns(ids: list[str], previous: list[list[str] | None]) -> list[tuple[int, int]]:
+    place = {name: n for n, name in enumerate(ids)}
+    return [
+        (place[earlier], n)
+        for n, turns in enumerate(previous)
+        for earlier in turns or ()
+        if earlier in place
+    ]
+
+
+def _similar(tokens: list[tuple[str, ...]], *, settings: SplitSettings) -> list[tuple[int, int]]:
+    """Return pairs of long texts whose MinHash signatures say they are nearly the same.
+
+    Source:
+        Broder (1997); banding after Leskovec, Rajaraman & Ullman, ch. 3.
+    """
+    long = [n for n, words in enumerate(tokens) if len(words) >= settings.long_text]
+    if len(long) < 2:
+        return []
+    signatures = np.stack([_signature(tokens[n]) for n in long])
+    edges: set[tuple[int, int]] = set()
+    for band in range(_BANDS):
+        part = np.ascontiguousarray(signatures[:, band * _ROWS : (band + 1) * _ROWS])
+        _, where = np.unique(part, axis=0, return_inverse=True)
+        order = np.argsort(where.ravel(), kind="stable")
+        same = np.flatnonzero(np.diff(where.ravel()[order]) == 0)
+        edges.update(zip(order[same].tolist(), order[same + 1].tolist(), strict=True))
+    near = sorted(edges)
+    return [
+        (long[a], long[b])
+        for a, b in near
+        if float((signatures[a] == signatures[b]).mean()) >= settings.similarity
+    ]
+
+
+def _signature(words: tuple[str, ...]) -> NDArray[np.uint64]:
+    shingles = {" ".join(words[n : n + 3]) for n in range(len(words) - 2)}
+    hashes = np.array(
+        [int.from_bytes(blake2b(s.encode(), digest_size=4).digest()) for s in shingles],
+        dtype=np.uint64,
+    )
+    rng = np.random.default_rng(0)  # fixed: a signature is a property of the text
+    a = rng.integers(1, 1 << 31, _ROWS * _BANDS, dtype=np.uint64)
+    b = rng.integers(0, 1 << 31, _ROWS * _BANDS, dtype=np.uint64)
+    signature: NDArray[np.uint64] = ((hashes[:, None] * a + b) % np.uint64(_PRIME)).min(axis=0)
+    return signature
+
+
+def _components(edges: list[tuple[int, int]], size: int) -> NDArray[np.int32]:
+    if size == 0:
+        return np.zeros(0, dtype=np.int32)
+    ends = np.array(edges).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(size, size))
+    labels: NDArray[np.int32] = connected_components(graph, directed=False)[1]
+    return labels

@@ -1,0 +1,52 @@
+"""Adversaries, first form: users who act on an implausible share of what they are shown."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.signals.signal_table import FloatArray, has_signal
+
+
+def find_bots(
+    exposures: pa.Table, *, signals: Sequence[str], share: float, confidence: float = 3.0
+) -> list[str]:
+    """Name the users who surely give one of *signals* to more than *share* of what they see.
+
+    "Surely" is the lower end of Wilson's interval at *confidence* standard errors, so a new
+    user who likes three of three is no bot.
+
+    Returns:
+        User ids, sorted.
+    """
+    if exposures.num_rows == 0:
+        return []
+    users = pc.dictionary_encode(exposures.column("user_id").combine_chunks())
+    index = users.indices.to_numpy()
+    shown = np.bincount(index, minlength=len(users.dictionary)).astype(np.float64)
+    worst: FloatArray = np.zeros(len(shown))
+    for name in signals:
+        given: FloatArray = np.bincount(
+            index, weights=has_signal(exposures, name), minlength=len(shown)
+        ).astype(np.float64)
+        worst = np.maximum(worst, wilson_lower(given, shown, confidence=confidence))
+    names = np.array(users.dictionary.to_pylist(), dtype=object)
+    return sorted(names[worst > share].tolist())
+
+
+def wilson_lower(successes: FloatArray, trials: FloatArray, *, confidence: float) -> FloatArray:
+    """Return the lower end of Wilson's interval for a share; *trials* > 0.
+
+    Source:
+        Wilson (1927).
+
+    Example:
+        >>> wilson_lower(np.array([9.0]), np.array([10.0]), confidence=1.96).round(3)
+        array([0.596])
+    """
+    mean, z2 = successes / trials, confidence**2
+    centre = mean + z2 / (2 * trials)
+    half = confidence * np.sqrt(mean * (1 - mean) / trials + z2 / (4 * trials**2))
+    lower: FloatArray = (centre - half) / (1 + z2 / trials)
+    return lower
