@@ -2,7 +2,7 @@
 
 
 class FlywheelError(Exception):
-    """A mistake or failure that a person can act on; the CLI prints its text without a traceback."""
+    """A mistake or failure that a person can act on; the CLI prints its text, no traceback."""
 
 
 class ContractError(FlywheelError):
