@@ -22,7 +22,7 @@ _ANSWERABLE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 )
 # deltalake and safetensors have errors of their own; only their text tells.
-_FULL: Final = re.compile(r"os error (28|122)\b")
+_TOLD: Final = re.compile(r"os error (\d+)")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -38,9 +38,10 @@ def storage_errors(what: str) -> Iterator[None]:
     except FlywheelError:
         raise
     except Exception as error:
-        if not _FULL.search(str(error)):
+        told = _TOLD.search(str(error))
+        if told is None or int(told[1]) not in _ANSWERABLE:
             raise
-        raise disk_refused(what, "no space left on the disk") from error
+        raise disk_refused(what, os.strerror(int(told[1]))) from error
 
 
 def disk_refused(what: str, reason: str) -> FlywheelError:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from data_contracts.errors import FlywheelError
@@ -92,7 +92,9 @@ def transaction(engine: sa.Engine, *, writes: bool = True) -> Iterator[sa.Connec
         fresh = engine.connect().execution_options(flywheel_writes=writes)
         with fresh as connection, connection.begin():
             yield connection
-    except OperationalError as error:
+    except DatabaseError as error:
+        if type(error) not in (DatabaseError, OperationalError):
+            raise  # a broken constraint or statement is our mistake, not the disk's
         reason = str(error.orig)
         if "full" in reason or "disk I/O" in reason:
             raise disk_refused("a catalogue entry", "no space left on device") from error

@@ -1,5 +1,6 @@
 """The stores of one zone, opened together under one root."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,9 @@ def open_stores(root: Path, *, catalogue_url: str | None = None) -> Stores:
             f"the store {root.name} cannot be opened: there is a file where its folder should be; "
             "name another folder"
         ) from error
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         raise _not_writable(root) from error
     if not os.access(root, os.W_OK | os.X_OK):
         raise _not_writable(root)
