@@ -1,6 +1,12 @@
 """Where everything is kept: tables, blobs, checkpoints, and the catalogue that labels them."""
 
 from pipelines.stores.append import AppendTables
+from pipelines.stores.asset_tables import (
+    AssetTable,
+    asset_partitions,
+    read_asset_table,
+    write_asset_table,
+)
 from pipelines.stores.blobs import Blobs
 from pipelines.stores.catalogue import (
     Catalogue,
@@ -23,6 +29,7 @@ from pipelines.stores.stores import Stores, open_stores
 
 __all__ = [
     "AppendTables",
+    "AssetTable",
     "Blobs",
     "Catalogue",
     "CatalogueObject",
@@ -39,8 +46,11 @@ __all__ = [
     "Stores",
     "TableRef",
     "ValidationRecord",
+    "asset_partitions",
     "open_snapshot",
     "open_stores",
+    "read_asset_table",
     "snapshot_manifest",
+    "write_asset_table",
     "write_snapshot",
 ]

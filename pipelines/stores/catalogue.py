@@ -90,7 +90,7 @@ class Catalogue(Pointers):
                 recorded, or the object already has another label.
         """
         edges = [Parent(p) if isinstance(p, str) else p for p in parents]
-        edges = sorted({edge for edge in edges if edge.object_id != object_id})
+        edges = sorted(set(edges))
         _check_edges(edges, object_id=object_id)
         with transaction(self._engine) as connection:
             found = _object_row(connection, object_id)
@@ -110,7 +110,9 @@ class Catalogue(Pointers):
                     f"{object_id[:40]} has no parents and states no label, so it is denied; "
                     "a source must say whose it is"
                 )
-            _store(connection, found, object_id, kind, joined, epoch, edges)
+            # An asset may return an input as it is: its label counts, but it is no ancestor.
+            others = [edge for edge in edges if edge.object_id != object_id]
+            _store(connection, found, object_id, kind, joined, epoch, others)
         return joined
 
     def label(self, object_id: str) -> Label:

@@ -70,6 +70,16 @@ def test_registering_again_adds_parents_and_keeps_the_label(catalogue):
     assert catalogue.label("c") == GENERAL
 
 
+def test_an_output_equal_to_its_input_keeps_the_inputs_label(catalogue):
+    catalogue.register("a", "events", label=ACME)
+    catalogue.register("general", "events", label=GENERAL)
+    assert catalogue.register("a", "copies", ["a"]) == ACME
+    assert catalogue.register("a", "copies", ["a", "general"]) == ACME
+    assert catalogue.object("a").parents == (Parent("general"),)
+    with pytest.raises(SensitivityError, match="has no sensitivity label"):
+        catalogue.register("absent", "copies", ["absent"])
+
+
 def test_an_unknown_kind_of_edge_is_refused(catalogue):
     catalogue.register("a", "events", label=GENERAL)
     with pytest.raises(FlywheelError, match="unknown kind of edge guess"):
