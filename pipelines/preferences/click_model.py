@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.special import ndtri
 
 from pipelines.preferences.kernel import FloatArray, IntArray
-from pipelines.signals.signal_patterns import activity_buckets
+from pipelines.signals.signal_patterns import activity_buckets, praised
 from pipelines.signals.signal_table import INTENTS, designed_chances, pattern_bits
 
 SLOTS = 8  # positions beyond the eighth share the last slot
@@ -18,11 +19,12 @@ _EDGE = 1e-5
 class ClickSettings:
     """Designed priors of the click model, and how much they weigh."""
 
-    buckets: int = 3
+    buckets: int = 6
     first_examined: float = 0.95  # anchor: without one, examination is not identified
     signal_strength: float = 20.0  # pseudo-exposures behind each designed chance
     bucket_strength: float = 100.0  # pseudo-exposures that hold a bucket to the pool
     examined_strength: float = 20.0
+    curve_terms: int = 2  # logit of a signal's chance by class: 2 a line, 3 a parabola, 0 free
     user_strength: float = 3.0  # pseudo-exposures behind a user's intents
     intent_shares: tuple[float, float, float] = (0.88, 0.1, 0.02)  # before any exposure
     share_strength: float = 20.0  # pseudo-users behind intent_shares
@@ -61,7 +63,7 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, settings: ClickSetti
     names = pc.unique(exposures["user_id"].combine_chunks()).cast(pa.string())
     names = names.take(pc.sort_indices(names))
     user = pc.index_in(exposures["user_id"], value_set=names).to_numpy().astype(np.int64)
-    user_bucket = activity_buckets(user, len(names), buckets=settings.buckets)
+    user_bucket = activity_buckets(user, praised(exposures), len(names), buckets=settings.buckets)
 
     position = pc.fill_null(exposures["position"], -1).to_numpy()
     place = np.where(position < 0, SLOTS, np.minimum(position, SLOTS - 1)).astype(np.int64)
@@ -154,6 +156,13 @@ def update(
         ..., None
     ]
 
+    if settings.curve_terms:
+        phi = fit_curves(
+            given + settings.bucket_strength * pooled,
+            times + settings.bucket_strength,
+            terms=settings.curve_terms,
+        )
+
     slots = len(table.slot_prior)
     shown = np.bincount(table.slot, weights=by_key.sum(axis=(1, 2)), minlength=slots)
     seen_there = np.bincount(table.slot, weights=looked.sum(axis=(1, 2)), minlength=slots)
@@ -169,6 +178,38 @@ def update(
         shares=shares,
         alpha=_pooled_alpha(shares, table.user_bucket, settings=settings),
     )
+
+
+def fit_curves(given: FloatArray, times: FloatArray, *, terms: int) -> FloatArray:
+    """Fit each signal's chance by class as a polynomial in logits (binomial maximum likelihood).
+
+    A free chance per class lets an intent bend until it explains noise; a curve cannot.
+
+    Args:
+        given: (..., c, s) expected number of signals given.
+        times: (..., c) expected number of exposures looked at.
+        terms: coefficients of the polynomial.
+
+    Returns:
+        (..., c, s) chances.
+    """
+    classes = times.shape[-1]
+    at = ndtri((np.arange(classes) + 0.5) / classes)
+    powers = at[:, None] ** np.arange(terms)  # (c, t)
+    count = np.moveaxis(given, -1, -2)  # (..., s, c)
+    size = np.broadcast_to(times[..., None, :], count.shape)
+    rate = np.clip(count.sum(-1) / size.sum(-1), _EDGE, 1 - _EDGE)
+    beta = np.zeros((*count.shape[:-1], terms))
+    beta[..., 0] = np.log(rate / (1 - rate))
+    ridge = 1e-3 * np.eye(terms)
+    for _ in range(6):
+        chance = 1 / (1 + np.exp(-(beta @ powers.T)))
+        slope = (count - size * chance) @ powers
+        bend = np.einsum("...c,ct,cu->...tu", size * chance * (1 - chance), powers, powers) + ridge
+        step = np.linalg.solve(bend, slope[..., None])[..., 0]
+        beta = beta + np.clip(step, -2.0, 2.0)
+    fitted: FloatArray = np.moveaxis(1 / (1 + np.exp(-(beta @ powers.T))), -1, -2)
+    return fitted
 
 
 def designed(classes: int) -> FloatArray:

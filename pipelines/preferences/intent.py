@@ -36,7 +36,7 @@ class IntentSettings:
     classes: int = 5
     max_iterations: int = 80
     tolerance: float = 1e-3  # mean change of the posterior at which the fit has converged
-    class_strength: float = 50.0  # pseudo-items behind equally frequent classes
+    class_strength: float = 1e9  # pseudo-items behind equally frequent classes: quantiles
     clicks: ClickSettings = field(default_factory=ClickSettings)
     ratings: RatingSettings = field(default_factory=RatingSettings)
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from pipelines.signals.exposures import training_exposures
 from pipelines.signals.query import query
-from pipelines.signals.signal_table import SIGNAL_NAMES, pattern_bits
+from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray, has_signal, pattern_bits
 
-ACTIVITY_BUCKETS: Final = 3
+ACTIVITY_BUCKETS: Final = 4
+PRAISE: Final = ("like", "download", "share", "upscale", "remix")
 
 _PATTERNS: Final = """
 SELECT pattern, bucket, surface, position, count(*) AS exposures,
@@ -28,7 +29,9 @@ def signal_patterns(exposures: pa.Table, *, buckets: int = ACTIVITY_BUCKETS) -> 
     """
     shown = training_exposures(exposures)
     users = pc.dictionary_encode(shown["user_id"].combine_chunks())
-    of_user = activity_buckets(users.indices.to_numpy(), len(users.dictionary), buckets=buckets)
+    of_user = activity_buckets(
+        users.indices.to_numpy(), praised(shown), len(users.dictionary), buckets=buckets
+    )
     shown = shown.append_column("bucket", pa.array(of_user[users.indices.to_numpy()], pa.int32()))
     counted = query(_PATTERNS, shown=shown.drop_columns(["event_ids"]))
     bits = pattern_bits(counted["pattern"].to_numpy())
@@ -36,19 +39,34 @@ def signal_patterns(exposures: pa.Table, *, buckets: int = ACTIVITY_BUCKETS) -> 
     return counted.append_column("signals", pa.array(names, pa.list_(pa.string())))
 
 
-def activity_buckets(
-    user_of_exposure: NDArray[np.int64], users: int, *, buckets: int
-) -> NDArray[np.int64]:
-    """Sort users into *buckets* by how much they were shown; each holds equally many exposures.
+def praised(exposures: pa.Table) -> BoolArray:
+    """Say for each exposure whether the user did anything that usually means praise."""
+    given: BoolArray = np.any([has_signal(exposures, name) for name in PRAISE], axis=0)
+    return given
 
-    Users with equally many exposures share a bucket, so names and order do not matter.
+
+def activity_buckets(
+    user_of_exposure: NDArray[np.int64], acted: NDArray[np.bool_], users: int, *, buckets: int
+) -> NDArray[np.int64]:
+    """Sort users into *buckets* by how readily they act on what they are shown.
+
+    Some people like one thing in three, some one in thirty; what a like says of quality, and
+    whether a download is mockery, can only be judged against the user's own readiness. Each
+    bucket holds about equally many users; users equally ready share one, so names and order
+    do not matter.
+
+    Args:
+        user_of_exposure: (e,) user index.
+        acted: (e,) whether the user acted (see PRAISE).
+        users: how many.
+        buckets: how many.
     """
-    shown = np.bincount(user_of_exposure, minlength=users)
     if users == 0:
         return np.zeros(0, dtype=np.int64)
-    total = np.cumsum(np.bincount(shown, weights=shown))
-    before = np.concatenate([[0.0], total[:-1]])[shown]
-    place: NDArray[np.int64] = np.minimum(
-        (before * buckets / max(float(total[-1]), 1.0)).astype(np.int64), buckets - 1
-    )
-    return place
+    shown = np.bincount(user_of_exposure, minlength=users)
+    acts = np.bincount(user_of_exposure, weights=acted, minlength=users)
+    # Five average exposures stand behind each user, or newcomers would fill the outer buckets.
+    ready = (acts + 5 * acts.sum() / max(shown.sum(), 1)) / (shown + 5)
+    cuts = np.quantile(ready, np.arange(1, buckets) / buckets)
+    bucket: NDArray[np.int64] = np.searchsorted(cuts, ready).astype(np.int64)
+    return bucket
