@@ -21,7 +21,7 @@ PARTIAL: Final = ".partial"  # the folder of unfinished work inside every store
 _ANSWERABLE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 )
-# deltalake and safetensors have errors of their own; only their text tells.
+# deltalake and safetensors raise errors without a number; only their text tells.
 _TOLD: Final = re.compile(r"os error (\d+)")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -31,17 +31,13 @@ def storage_errors(what: str) -> Iterator[None]:
     """Turn what a disk can refuse (no space, quota, permission) into one sentence about *what*."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _ANSWERABLE:
-            raise
-        raise disk_refused(what, os.strerror(error.errno or 0)) from error
     except FlywheelError:
         raise
     except Exception as error:
-        told = _TOLD.search(str(error))
-        if told is None or int(told[1]) not in _ANSWERABLE:
+        number = _errno(error)
+        if number not in _ANSWERABLE:
             raise
-        raise disk_refused(what, os.strerror(int(told[1]))) from error
+        raise disk_refused(what, os.strerror(number)) from error
 
 
 def disk_refused(what: str, reason: str) -> FlywheelError:
@@ -149,6 +145,14 @@ def _abandoned(path: Path) -> bool:
         return path.exists()
     finally:
         os.close(descriptor)
+
+
+def _errno(error: Exception) -> int:
+    """Return the system's error number, 0 if there is none."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    told = _TOLD.search(str(error))
+    return 0 if told is None else int(told[1])
 
 
 def sync_file(path: Path) -> None:

@@ -127,3 +127,35 @@ def contents(root):
         for path in root.glob("*/**/*")
         if path.is_file() and not {"_delta_log", ".locks", ".lock"} & set(path.parts)
     }
+
+
+def test_wherever_in_an_append_the_disk_fills_the_batch_is_there_or_not(tmp_path):
+    """Free pages run from 0 up: the data file, the commit or nothing at all is refused."""
+    outcomes = {}
+    with tiny_disk(tmp_path / "disk"):
+        stores = open_stores(tmp_path / "disk" / "zone")
+        stores.append.append("events", pa.table({"event_id": ["kept"]}), batch="kept")
+        for pages in range(6):
+            outcomes[pages] = outcome(stores, tmp_path / "disk", free=pages * 4096, batch=pages)
+        stored = [f"b{pages}" for pages, refused in outcomes.items() if refused is None]
+        assert stores.append.batches("events") == sorted([*stored, "kept"])
+        assert stores.append.read("events").num_rows == 1 + len(stored)
+        assert stores.append.append("events", pa.table({"event_id": ["e0"]}), batch="b0")
+    assert outcomes[0] is not None
+    assert outcomes[5] is None
+    assert all("no space left" in refused for refused in outcomes.values() if refused)
+
+
+def outcome(stores, disk, *, free, batch):
+    """Return why an append was refused with *free* bytes left; None if it was stored."""
+    filler = disk / "filler"
+    status = os.statvfs(disk)
+    filler.write_bytes(b"x" * (status.f_bavail * status.f_frsize - free))
+    try:
+        stores.append.append("events", pa.table({"event_id": [f"e{batch}"]}), batch=f"b{batch}")
+    except FlywheelError as error:
+        return str(error)
+    else:
+        return None
+    finally:
+        filler.unlink()
