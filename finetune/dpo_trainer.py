@@ -1,0 +1,241 @@
+"""Direct preference optimisation with a target and a weight for every pair."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from trl import DPOConfig, DPOTrainer
+from trl.trainer.utils import add_fused_lm_head
+
+from backbone.emu3 import Emu3Backbone
+from data_contracts.errors import FlywheelError
+from data_contracts.training import TrainingBundle
+from finetune.config import DpoConfig
+from finetune.training_run import TrainingRun
+from reward_models.preferences import (
+    FloatArray,
+    PreferenceRows,
+    logistic_sum,
+    preference_rows,
+    training_order,
+)
+from reward_models.sequences import IntArray, Sequences, read_sequences
+from reward_models.session import (
+    Logbook,
+    OrderedRows,
+    Progress,
+    check_world,
+    kept_copies,
+    on_device,
+    restore_forward,
+    run_trainer,
+    samples_by_step,
+    trainer_arguments,
+    training_session,
+    working_copy,
+)
+
+
+def train_dpo(
+    bundle: TrainingBundle,
+    *,
+    policy: Emu3Backbone,
+    reference: Emu3Backbone,
+    config: DpoConfig,
+    progress: Progress | None = None,
+    sequences: Sequences | None = None,
+    folder: Path | None = None,
+) -> TrainingRun:
+    """Train a copy of *policy* on the training pairs; *policy* and *reference* stay as they are.
+
+    Args:
+        bundle: pairs and content.
+        policy: where training starts; may be *reference*.
+        reference: the policy released last, with the same vocabulary.
+        config: how.
+        progress: called with (steps done, all steps).
+        sequences: the bundle's training split as already read with *policy*; None reads it.
+        folder: where copies go if `config.save_every` asks for them.
+
+    Raises:
+        FlywheelError: nothing to learn from, bad pairs, other vocabularies, a loss that is not
+            a number (with its step), or another number of processes than expected.
+    """
+    started = time.perf_counter()
+    if policy.tokenizer.get_vocab() != reference.tokenizer.get_vocab():
+        raise FlywheelError(
+            "policy and reference have different vocabularies; take both from one line of releases"
+        )
+    if sequences is None:
+        sequences = read_sequences(bundle, policy, splits=["train"], max_length=config.max_length)
+    rows = preference_rows(bundle, sequences, split="train")
+    order = training_order(
+        len(rows), steps=config.max_steps, batch_size=config.batch_size, seed=config.seed
+    )
+    with training_session(config) as scratch:
+        model = working_copy(policy.model, config)
+        anchor = on_device(reference.model, config)
+        trained = Emu3Backbone(
+            model, policy.tokenizer, grid=policy.grid, batch_size=policy.batch_size
+        )
+        book = Logbook(config, progress=progress, keep=kept_copies(trained.save, folder, config))
+        try:
+            run_trainer(
+                WeightedDPOTrainer(
+                    model=model,
+                    ref_model=anchor,
+                    args=dpo_arguments(config, scratch),
+                    data_collator=PairCollator(sequences=sequences, rows=rows),
+                    train_dataset=Dataset.from_dict({"row": order.ravel()}),
+                    processing_class=policy.tokenizer,
+                    callbacks=[book],
+                    sft_weight=config.sft_weight,
+                    score_batch_size=config.score_batch_size,
+                )
+            )
+        finally:
+            restore_forward(model, anchor)
+    model.eval()
+    return TrainingRun(
+        backbone=trained,
+        curves=book.curves,
+        samples_seen=samples_by_step(order.tolist(), rows.names),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def dpo_arguments(config: DpoConfig, scratch: Path) -> DPOConfig:
+    """Return TRL's own configuration of a run."""
+    arguments = DPOConfig(
+        **trainer_arguments(config, scratch),
+        beta=config.beta,
+        loss_type=["sigmoid", "sft"],
+        loss_weights=[1.0, config.sft_weight],
+        max_length=None,  # sequences are cut when they are read
+        precompute_ref_log_probs=True,
+        disable_dropout=False,  # `working_copy` has done it, and left the reference alone
+    )
+    check_world(arguments.world_size, config)
+    return arguments
+
+
+@dataclass(slots=True, kw_only=True)
+class PairCollator:
+    """Makes a batch of k pairs: rows 0 .. k-1 the chosen ones, k .. 2k-1 the rejected."""
+
+    sequences: Sequences
+    rows: PreferenceRows
+    reference: FloatArray | None = None  # log-probability by sequence, once it was scored
+
+    def __call__(self, examples: list[dict[str, int]]) -> dict[str, torch.Tensor]:
+        pairs = np.array([example["row"] for example in examples], np.int64)
+        chosen, rejected = self.rows.chosen[pairs], self.rows.rejected[pairs]
+        ids, completion = self.sequences.padded(np.concatenate([chosen, rejected]))
+        weight = self.rows.weight[pairs]
+        tokens = weight * self.sequences.completion_lengths(chosen)
+        batch = {
+            "input_ids": ids,
+            "labels": ids.masked_fill(~completion, -100),
+            "target": _float(self.rows.target[pairs]),
+            "weight": _float(weight),
+            "totals": _float(np.array([weight.sum(), tokens.sum()])),
+        }
+        if self.reference is not None:
+            batch["ref_chosen_logps"] = _float(self.reference[chosen])
+            batch["ref_rejected_logps"] = _float(self.reference[rejected])
+        return batch
+
+
+class WeightedDPOTrainer(OrderedRows, DPOTrainer):
+    """TRL's DPO with a target p and a weight w for every pair.
+
+    loss = sum w * -(p log sigma(d) + (1 - p) log sigma(-d)) / sum w
+         + sft_weight * sum w * NLL(chosen) / sum w * tokens(chosen)
+
+    with d = beta * ((logp - ref)[chosen] - (logp - ref)[rejected]); the sums run over a whole
+    step, over its parts and over all processes. The second term is TRL's `sft` loss: a mean over
+    the chosen completions' tokens, not over sequences. With equal weights and p = 1 this is TRL's
+    loss_type=["sigmoid", "sft"].
+    """
+
+    ref_model: Any
+
+    def __init__(self, *, sft_weight: float, score_batch_size: int, **options: Any) -> None:
+        self._sft_weight = sft_weight
+        self._score_batch_size = score_batch_size
+        super().__init__(**options)
+        # TRL's metrics of logits and entropy cost as much as the loss; ours need only log-probs.
+        del self.model.forward
+        add_fused_lm_head(self.model, outputs=("log_probs",))
+
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+        """Score each sequence once, however many pairs it is in; processes share the work."""
+        collator = self.data_collator
+        rows = np.unique(np.concatenate([collator.rows.chosen, collator.rows.rejected]))
+        scores = np.full(len(collator.sequences.prompt_lengths), np.nan)
+        own = rows[np.argsort(collator.sequences.lengths(rows), kind="stable")]
+        own = own[self.accelerator.process_index :: self.accelerator.num_processes]
+        found = []
+        for start in range(0, len(own), self._score_batch_size):
+            part = own[start : start + self._score_batch_size]
+            found.append((part, self._reference_scores(collator.sequences, part)))
+        for part, values in gather_object(found):
+            scores[part] = values
+        collator.reference = scores
+        self.ref_model = None
+        return dataset
+
+    @torch.no_grad()
+    def _reference_scores(self, sequences: Sequences, rows: IntArray) -> FloatArray:
+        ids, completion = sequences.padded(rows)
+        with self.accelerator.autocast():
+            logps = self.ref_model(
+                input_ids=ids.to(self.accelerator.device),
+                labels=ids.masked_fill(~completion, -100).to(self.accelerator.device),
+                use_cache=False,
+                fused_lm_head=True,
+            ).log_probs
+        sums: FloatArray = logps.sum(1).double().cpu().numpy()
+        return sums
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return this part's share of the step's loss."""
+        pairs, tokens = inputs["totals"] if num_items_in_batch is None else num_items_in_batch
+        # No attention mask: padding is on the right, where causal attention cannot see it.
+        logps = model(
+            input_ids=inputs["input_ids"],
+            labels=inputs["labels"],
+            use_cache=False,
+            fused_lm_head=True,
+        ).log_probs.sum(1)
+        chosen, rejected = logps.chunk(2)
+        chosen_reward = self.beta * (chosen - inputs["ref_chosen_logps"])
+        rejected_reward = self.beta * (rejected - inputs["ref_rejected_logps"])
+        margin = chosen_reward - rejected_reward
+        preference = logistic_sum(margin, inputs["target"], inputs["weight"]) / pairs
+        imitation = -(inputs["weight"] * chosen).sum() / tokens
+        parts = self.current_gradient_accumulation_steps * self.accelerator.num_processes
+        self._note(
+            loss__preference=preference * parts,
+            loss__imitation=imitation * parts,
+            rewards__chosen=chosen_reward,
+            rewards__rejected=rejected_reward,
+            rewards__margins=margin,
+            rewards__accuracies=(margin > 0).float(),
+        )
+        return self._checked(preference + self._sft_weight * imitation)
+
+
+def _float(values: FloatArray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -1,0 +1,204 @@
+"""A bundle's generations as token sequences, each read, tokenised and stored once."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from backbone.emu3 import Emu3Backbone
+from backbone.pictures import stack_pngs
+from backbone.tokens import image_prompt, text_completion, text_prompt
+from data_contracts.errors import FlywheelError, ShapeError
+from data_contracts.ids import GenerationId, PromptId
+from data_contracts.training import TrainingBundle
+
+IntArray = npt.NDArray[np.int64]
+Key = tuple[PromptId, GenerationId]
+
+_PART: Final = 256  # pictures decoded at a time, to bound memory
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequences:
+    """Prompt and completion tokens of n generations, one after another in one array."""
+
+    tokens: npt.NDArray[np.int32]
+    starts: IntArray  # (n + 1,) where each sequence begins
+    prompt_lengths: IntArray  # (n,) tokens
+    row_of: Mapping[Key, int]
+    pad: int
+
+    def lengths(self, rows: IntArray) -> IntArray:
+        """Return the tokens of each row, prompt included."""
+        counts: IntArray = self.starts[rows + 1] - self.starts[rows]
+        return counts
+
+    def completion_lengths(self, rows: IntArray) -> IntArray:
+        """Return the tokens of each row's completion."""
+        counts: IntArray = self.lengths(rows) - self.prompt_lengths[rows]
+        return counts
+
+    def rows(self, keys: Iterable[Key]) -> IntArray:
+        """Look up where *keys* are stored.
+
+        Raises:
+            FlywheelError: a key was not read.
+        """
+        try:
+            return np.array([self.row_of[key] for key in keys], np.int64)
+        except KeyError as missing:
+            raise FlywheelError(
+                f"generation {missing.args[0][1]} was not read; read the sequences of its split too"
+            ) from None
+
+    def padded(self, rows: IntArray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (k, longest) token ids, padded on the right, and where the completions are."""
+        lengths = self.lengths(rows)
+        ids = np.full((len(rows), int(lengths.max())), self.pad, np.int64)
+        completion = np.zeros(ids.shape, np.bool_)
+        for i, row in enumerate(rows):
+            ids[i, : lengths[i]] = self.tokens[self.starts[row] : self.starts[row + 1]]
+            completion[i, self.prompt_lengths[row] : lengths[i]] = True
+        return torch.from_numpy(ids), torch.from_numpy(completion)
+
+
+def read_sequences(
+    bundle: TrainingBundle, backbone: Emu3Backbone, *, splits: Sequence[str], max_length: int
+) -> Sequences:
+    """Read what the pairs of *splits* compare, as *backbone*'s tokens.
+
+    One reading serves SFT, DPO and the reward model as long as they share the tokenizer, the
+    picture tokens and *max_length*; turning pictures into tokens is the slow part.
+
+    Raises:
+        FlywheelError: a modality that is not read yet, broken media, or a picture longer than
+            *max_length*.
+    """
+    keys: dict[Key, None] = {}
+    for pair in (pair for split in splits for pair in bundle.pairs(split)):
+        keys[pair.prompt_id, pair.chosen_id] = None
+        keys[pair.prompt_id, pair.rejected_id] = None
+    return _read(
+        {key: bundle.prompt_text(key[0]) for key in keys},
+        modality={g: bundle.modality(g) for _, g in keys},
+        content=bundle.content,
+        backbone=backbone,
+        max_length=max_length,
+    )
+
+
+def read_answers(
+    prompts: Sequence[str], contents: Sequence[bytes], backbone: Emu3Backbone, *, max_length: int
+) -> Sequences:
+    """Read answers that belong to no bundle: a PNG is a picture, anything else is text.
+
+    Raises:
+        FlywheelError: broken media, or a picture longer than *max_length*.
+        ShapeError: *prompts* and *contents* disagree on n.
+    """
+    if len(prompts) != len(contents):
+        raise ShapeError(f"{len(prompts)} prompts but {len(contents)} contents")
+    names = [GenerationId(str(i)) for i in range(len(contents))]
+    media = dict(zip(names, contents, strict=True))
+    return _read(
+        {(PromptId(g), g): text for g, text in zip(names, prompts, strict=True)},
+        modality={g: "image" if media[g].startswith(_PNG) else "text" for g in names},
+        content=media.__getitem__,
+        backbone=backbone,
+        max_length=max_length,
+    )
+
+
+def pack_sequences(rows: Mapping[Key, tuple[list[int], list[int]]], *, pad: int) -> Sequences:
+    """Store prompts and completions, given as token ids, one after another."""
+    lengths = [len(head) + len(tail) for head, tail in rows.values()]
+    flat = [token for head, tail in rows.values() for part in (head, tail) for token in part]
+    return Sequences(
+        tokens=np.array(flat, np.int32),
+        starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64),
+        prompt_lengths=np.array([len(head) for head, _ in rows.values()], np.int64),
+        row_of={key: row for row, key in enumerate(rows)},
+        pad=pad,
+    )
+
+
+def _read(
+    prompts: Mapping[Key, str],
+    *,
+    modality: Mapping[GenerationId, str],
+    content: Callable[[GenerationId], bytes],
+    backbone: Emu3Backbone,
+    max_length: int,
+) -> Sequences:
+    odd = [g for g, m in modality.items() if m not in ("image", "text")]
+    if odd:
+        raise FlywheelError(
+            f"{len(odd)} generations are neither image nor text, first {odd[0]}; "
+            "leave them out of the snapshot"
+        )
+    requests = {
+        key: image_prompt(text, backbone.grid) if modality[key[1]] == "image" else text_prompt(text)
+        for key, text in prompts.items()
+    }
+    wanted = list(dict.fromkeys(requests.values()))
+    heads = dict(zip(wanted, _tokenised(wanted, backbone), strict=True))
+    tails = _completions(modality, content, backbone)
+    rows = {
+        key: _fitted(heads[requests[key]], tails[key[1]], key[1], modality[key[1]], max_length)
+        for key in prompts
+    }
+    return pack_sequences(rows, pad=backbone.ids.pad)
+
+
+def _tokenised(texts: list[str], backbone: Emu3Backbone) -> list[list[int]]:
+    if not texts:
+        return []
+    rows: list[list[int]] = backbone.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return rows
+
+
+def _completions(
+    modality: Mapping[GenerationId, str],
+    content: Callable[[GenerationId], bytes],
+    backbone: Emu3Backbone,
+) -> dict[GenerationId, list[int]]:
+    pictures = [g for g, m in modality.items() if m == "image"]
+    texts = [g for g, m in modality.items() if m == "text"]
+    tails: list[list[int]] = []
+    for start in range(0, len(pictures), _PART):
+        codes = backbone.tokenise(stack_pngs([content(g) for g in pictures[start : start + _PART]]))
+        tails += _tokenised([backbone.completion(c) for c in codes], backbone)
+    tails += _tokenised([text_completion(_utf8(g, content(g))) for g in texts], backbone)
+    return dict(zip([*pictures, *texts], tails, strict=True))
+
+
+def _utf8(generation: GenerationId, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise FlywheelError(
+            f"generation {generation}: neither PNG nor UTF-8 text; store it as one of the two"
+        ) from None
+
+
+def _fitted(
+    head: list[int], tail: list[int], generation: GenerationId, modality: str, max_length: int
+) -> tuple[list[int], list[int]]:
+    """Cut a sequence to *max_length*: a prompt keeps its end, a text answer its beginning.
+
+    A text prompt keeps at most half, whatever answers it, so that both sides of a pair see the
+    same prompt. A picture is never cut. The first token marks the beginning and always stays.
+    """
+    room = max_length - len(tail) if modality == "image" else max_length // 2
+    if room < 2:
+        raise FlywheelError(
+            f"generation {generation}: a picture of {len(tail)} tokens does not fit "
+            f"max_length {max_length}; raise max_length"
+        )
+    if len(head) > room:
+        head = head[:1] + head[1 - room :]
+    return head, tail[: max_length - len(head)]

@@ -1,0 +1,237 @@
+"""What surrounds one training run: its randomness, threads, scratch files, record and order."""
+
+import copy
+import random
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch.utils.data import SequentialSampler
+from transformers import PrinterCallback, TrainerCallback
+
+from backbone.emu3 import best_device
+from data_contracts.errors import FlywheelError
+from reward_models.config import TrainingConfig
+
+Progress = Callable[[int, int], None]
+Curves = Mapping[str, tuple[tuple[int, float], ...]]
+
+# Clocks and counters: they differ from run to run, or say what the configuration says.
+_NOT_CURVES: Final = ("train_", "total_flos", "epoch", "num_tokens")
+_SCHEDULES: Final = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+@contextmanager
+def training_session(config: TrainingConfig) -> Iterator[Path]:
+    """Seed everything, limit threads and give a scratch folder; leave the caller's state as it was.
+
+    The trainers seed Python's, NumPy's and torch's global generators.
+    """
+    threads, python, numpy = torch.get_num_threads(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    torch.set_num_threads(config.threads)
+    try:
+        with torch.random.fork_rng(), tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch)
+    finally:
+        torch.set_num_threads(threads)
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def run_device(config: TrainingConfig) -> str:
+    """Return the device that a run of *config* uses."""
+    return best_device() if config.device == "auto" else config.device
+
+
+def trainer_arguments(config: TrainingConfig, scratch: Path) -> dict[str, Any]:
+    """Return what every TRL configuration is given: nothing written, nothing sent, no overhead."""
+    device = run_device(config)
+    return {
+        "output_dir": str(scratch),
+        "learning_rate": config.learning_rate,
+        "per_device_train_batch_size": config.batch_size
+        // (config.expected_world_size * config.accumulation),
+        "gradient_accumulation_steps": config.accumulation,
+        "max_steps": config.max_steps,
+        "lr_scheduler_type": _SCHEDULES[config.schedule],
+        "warmup_steps": round(config.warmup * config.max_steps),
+        "max_grad_norm": config.max_grad_norm,
+        "weight_decay": config.weight_decay,
+        "seed": config.seed,
+        "logging_steps": config.log_every,
+        # A filtered curve would hide the first NaN.
+        "logging_nan_inf_filter": False,
+        "use_cpu": device == "cpu",
+        "bf16": device == "cuda" and torch.cuda.is_bf16_supported(),
+        "gradient_checkpointing": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
+        "remove_unused_columns": False,
+        "report_to": "none",
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "disable_tqdm": True,
+    }
+
+
+def check_world(found: int, config: TrainingConfig) -> None:
+    """Refuse to train with another number of processes than was asked for.
+
+    Raises:
+        FlywheelError: a launcher that started too few processes fails silently otherwise.
+    """
+    if found != config.expected_world_size:
+        raise FlywheelError(
+            f"{found} processes train but {config.expected_world_size} were expected; "
+            "launch with torchrun --nproc-per-node or set expected_world_size"
+        )
+
+
+def working_copy(model: Any, config: TrainingConfig) -> Any:
+    """Copy a model for training: on the run's device, without dropout, picture tokens frozen.
+
+    Pictures reach the trunk as tokens, so that their encoder never gets a gradient.
+    """
+    twin = copy.deepcopy(model).to(run_device(config))
+    for module in twin.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    twin.model.vqmodel.requires_grad_(False)
+    return twin
+
+
+def on_device(model: Any, config: TrainingConfig) -> Any:
+    """Return *model* where the run is, as it is if it is already there."""
+    device = run_device(config)
+    here = next(model.parameters()).device.type == device
+    return model if here else copy.deepcopy(model).to(device)
+
+
+def kept_copies(
+    save: Callable[[Path], None], folder: Path | None, config: TrainingConfig
+) -> Callable[[int], None] | None:
+    """Return what saves a step's copy below *folder*, or None if no copies are asked for.
+
+    Raises:
+        FlywheelError: copies are asked for, but there is no folder.
+    """
+    if not config.save_every:
+        return None
+    if folder is None:
+        raise FlywheelError("save_every is set but no folder is given; name one or set it to 0")
+    return lambda step: save(folder / f"step-{step:06d}")
+
+
+def restore_forward(*models: Any) -> None:
+    """Take off what TRL and accelerate put over `forward`, so that models run as they came."""
+    for model in models:
+        for name in ("forward", "_original_forward"):
+            model.__dict__.pop(name, None)
+
+
+def refuse_broken_weights(model: Any) -> None:
+    """Raise FlywheelError if any weight is not a finite number."""
+    broken = [n for n, p in model.named_parameters() if not torch.isfinite(p).all()]
+    if broken:
+        raise FlywheelError(
+            f"training ended with {len(broken)} broken weights, first {broken[0]}; "
+            "lower the learning rate"
+        )
+
+
+class Logbook(TrainerCallback):
+    """Keeps a run's curves, reports its progress and keeps copies on the way."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        progress: Progress | None,
+        keep: Callable[[int], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._progress = progress
+        self._keep = keep
+        self._values: dict[str, list[tuple[int, float]]] = defaultdict(list)
+
+    @property
+    def curves(self) -> Curves:
+        """Return (step, value) points by name."""
+        return MappingProxyType({name: tuple(points) for name, points in self._values.items()})
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Keep what the trainer measured."""
+        for name, value in (logs or {}).items():
+            if not name.startswith(_NOT_CURVES):
+                self._values[name].append((state.global_step, float(value)))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Report a step."""
+        step = state.global_step
+        if self._keep and self._config.save_every and step % self._config.save_every == 0:
+            self._keep(step)
+        if self._progress:
+            self._progress(step, self._config.max_steps)
+
+
+class OrderedRows:
+    """Mixin over a TRL trainer: rows come tokenised and in training order, and carry weights.
+
+    Overrides private hooks of TRL and transformers; `tests/reward_models/test_hooks.py` pins them.
+    """
+
+    loss_is_scaled_for_ga = True
+    train_dataset: Any
+    accelerator: Any
+    state: Any
+    _metrics: Any
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        return SequentialSampler(self.train_dataset if dataset is None else dataset)
+
+    def _send_telemetry(self) -> None:
+        """Send nothing."""
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> torch.Tensor:
+        """Return a step's totals, over its parts and over all processes."""
+        own = torch.stack([batch["totals"] for batch in batch_samples]).sum(0).to(device)
+        everywhere: torch.Tensor = self.accelerator.gather(own[None]).sum(0)
+        return everywhere
+
+    def _checked(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return *loss*, a part's share of the step, scaled for the mean that DDP will take."""
+        if not torch.isfinite(loss):
+            raise FlywheelError(
+                f"step {self.state.global_step + 1}: the loss is not a finite number; "
+                "lower the learning rate, or look at the weights and targets of the pairs"
+            )
+        scaled: torch.Tensor = loss * self.accelerator.num_processes
+        return scaled
+
+    def _note(self, **values: torch.Tensor) -> None:
+        for name, value in values.items():
+            mean = self.accelerator.gather(value.detach().float()).mean().item()
+            self._metrics["train"][name.replace("__", "/")].append(mean)
+
+
+def run_trainer(trainer: Any) -> None:
+    """Train to the last step."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    refuse_broken_weights(trainer.model)
+
+
+def samples_by_step(
+    order: list[list[int]], names: tuple[str, ...]
+) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Name what each step saw, counting steps from 1."""
+    return tuple((s, tuple(names[r] for r in rows)) for s, rows in enumerate(order, start=1))
