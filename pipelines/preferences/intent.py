@@ -1,7 +1,7 @@
 """Latent intent: what users meant by their signals, fused with annotators' raw answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -10,39 +10,17 @@ import pyarrow.compute as pc
 from data_contracts.errors import ContractError
 from data_contracts.schemas import GENERATION
 from pipelines.preferences import click_model
+from pipelines.preferences.anchoring import anchor
 from pipelines.preferences.answers import read_answers, read_gold
-from pipelines.preferences.channels import (
-    OVERALL,
-    Channel,
-    first_channels,
-    learn,
-    messages,
-    to_class,
-)
-from pipelines.preferences.click_model import ClickParameters, ClickSettings, ClickTable
-from pipelines.preferences.kernel import FloatArray, e_step, normalise
-from pipelines.preferences.rating_model import RatingSettings
+from pipelines.preferences.channels import OVERALL, Channel, first_channels
+from pipelines.preferences.click_model import ClickTable
+from pipelines.preferences.em import IntentSettings, run_em
+from pipelines.preferences.kernel import FloatArray
 from pipelines.preferences.reliability import annotator_table
 from pipelines.signals.drops import drops_table, join_drops
 from pipelines.signals.exposures import EXPOSURE, training_exposures
 from pipelines.signals.query import conform, query, subset
 from pipelines.signals.signal_table import INTENTS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntentSettings:
-    """How the fit is done; the defaults were developed on click_world seeds 0 to 19."""
-
-    classes: int = 5
-    max_iterations: int = 80
-    tolerance: float = 1e-3  # mean change of the posterior at which the fit has converged
-    class_strength: float = 1e9  # pseudo-items behind equally frequent classes: quantiles
-    clicks: ClickSettings = field(default_factory=ClickSettings)
-    ratings: RatingSettings = field(default_factory=RatingSettings)
-
-    def __post_init__(self) -> None:
-        if self.classes < 2 or self.max_iterations < 1:
-            raise ContractError("a fit needs at least 2 classes and 1 iteration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +60,6 @@ class IntentFit:
         chances = self.aspects[aspect]
         mean: FloatArray = chances @ np.linspace(0.0, 1.0, chances.shape[1])
         return mean
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _State:
-    posterior: FloatArray
-    class_shares: FloatArray
-    clicks: ClickParameters | None
-    by_user: FloatArray
-    channels: tuple[Channel, ...]
-    log_likelihoods: tuple[float, ...]
-    converged: bool
 
 
 def fit_intent(
@@ -141,8 +108,8 @@ def fit_intent(
     channels = first_channels(
         answers, clamped, items=len(item_ids), classes=settings.classes, settings=settings.ratings
     )
-    chances = click_model.designed(settings.classes)
-    state = _em(table, channels, chances, settings=settings)
+    anchoring = anchor(table, channels, settings=settings)
+    state = run_em(table, channels, anchoring.chances, settings=settings)
     return IntentFit(
         generation_ids=tuple(item_ids.to_pylist()),
         posterior=state.posterior,
@@ -161,8 +128,8 @@ def fit_intent(
         if table and state.clicks
         else {},
         class_shares=state.class_shares,
-        prior="designed",
-        prior_scores={},
+        prior=anchoring.prior,
+        prior_scores=anchoring.scores,
         log_likelihoods=state.log_likelihoods,
         iterations=len(state.log_likelihoods),
         converged=state.converged,
@@ -181,76 +148,6 @@ def naive_scores(exposures: pa.Table) -> pa.Table:
         / count(*) AS score FROM shown WHERE NOT heldout
         GROUP BY generation_id ORDER BY generation_id""",
         shown=exposures.select(["generation_id", "pattern", "heldout"]),
-    )
-
-
-def _em(
-    table: ClickTable | None,
-    channels: tuple[Channel, ...],
-    chances: FloatArray,
-    *,
-    settings: IntentSettings,
-) -> _State:
-    items, classes = channels[-1].posterior.shape
-    clicks = (
-        None
-        if table is None
-        else click_model.first_parameters(table, chances, settings=settings.clicks)
-    )
-    state = _State(
-        posterior=np.full((items, classes), 1.0 / classes),
-        class_shares=np.full(classes, 1.0 / classes),
-        clicks=clicks,
-        by_user=np.zeros((0, len(INTENTS))),
-        channels=channels,
-        log_likelihoods=(),
-        converged=False,
-    )
-    for _ in range(settings.max_iterations):
-        state = _step(table, state, chances, settings=settings)
-        if state.converged:
-            break
-    return state
-
-
-def _step(
-    table: ClickTable | None, state: _State, chances: FloatArray, *, settings: IntentSettings
-) -> _State:
-    items, classes = state.posterior.shape
-    log_prior = np.tile(np.log(state.class_shares), (items, 1))
-    heard = [messages(channel, classes) for channel in state.channels]
-    for channel, message in zip(state.channels, heard, strict=True):
-        log_prior[channel.touched] += to_class(channel, message)
-    if table is None or state.clicks is None:
-        posterior, log_likelihood = normalise(log_prior)
-        clicks, by_user = None, state.by_user
-    else:
-        posterior, by_key, by_user, log_likelihood = e_step(
-            table.start,
-            table.user,
-            table.key,
-            state.clicks.shares,
-            click_model.emission(table, state.clicks),
-            log_prior,
-        )
-        clicks = click_model.update(
-            table, state.clicks, by_key, by_user, chances, settings=settings.clicks
-        )
-    learned = tuple(
-        learn(channel, message, posterior, settings=settings.ratings)
-        for channel, message in zip(state.channels, heard, strict=True)
-    )
-    share = posterior.sum(axis=0) + settings.class_strength
-    change = float(np.abs(posterior - state.posterior).sum(axis=1).mean())
-    return replace(
-        state,
-        posterior=posterior,
-        class_shares=share / share.sum(),
-        clicks=clicks,
-        by_user=by_user,
-        channels=learned,
-        log_likelihoods=(*state.log_likelihoods, log_likelihood),
-        converged=change < settings.tolerance and bool(state.log_likelihoods),
     )
 
 

@@ -118,14 +118,14 @@ def training_exposures(table: pa.Table) -> pa.Table:
 
 # A copy is the same act at the same instant, whatever its event id; the smallest id stays.
 _JUDGE: Final = f"""
-WITH numbered AS (
-    SELECT events.*, prompt_id,
-        row_number() OVER (
-            PARTITION BY {_KEY.replace("generation_id", "events.generation_id")}, kind, occurred_at
-            ORDER BY event_id, value, position) AS copy,
-        row_number() OVER (
-            PARTITION BY event_id ORDER BY occurred_at, kind, generation_id, user_id) AS use
-    FROM events LEFT JOIN
+WITH sent AS (
+    SELECT events.*, row_number() OVER (
+        PARTITION BY event_id ORDER BY occurred_at, kind, {_KEY}, value, position) AS use
+    FROM events
+), numbered AS (
+    SELECT sent.*, prompt_id, row_number() OVER (
+        PARTITION BY use > 1, {_KEY}, kind, occurred_at ORDER BY event_id, use) AS copy
+    FROM sent LEFT JOIN
         (SELECT generation_id AS known_id, min(prompt_id) AS prompt_id FROM known GROUP BY ALL)
         ON known_id = generation_id
 )

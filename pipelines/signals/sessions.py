@@ -4,13 +4,29 @@ from typing import Final
 
 import pyarrow as pa
 
-from data_contracts.schemas import EVENT
+from data_contracts.schemas import EVENT, UTC
 from pipelines.signals.query import conform, query, subset
 
 _COLUMNS: Final = (
     "event_id", "tenant_id", "project_id", "user_id", "session_id", "turn", "kind",
     "generation_id", "occurred_at",
 )  # fmt: skip
+
+SESSION: Final = pa.schema(
+    [
+        pa.field("tenant_id", pa.string()),
+        pa.field("project_id", pa.string()),
+        pa.field("user_id", pa.string()),
+        pa.field("session_id", pa.string()),
+        pa.field("turns", pa.int32()),
+        pa.field("events", pa.int64()),
+        pa.field("impressions", pa.int64()),
+        pa.field("regenerations", pa.int64()),
+        pa.field("generations", pa.int64()),
+        pa.field("started_at", UTC),
+        pa.field("ended_at", UTC),
+    ]
+)
 
 _SESSIONS: Final = """
 SELECT tenant_id, project_id, user_id, session_id,
@@ -34,4 +50,5 @@ def sessions(events: pa.Table) -> pa.Table:
     Raises:
         ContractError: a required column is missing.
     """
-    return query(_SESSIONS, events=conform(events, subset(EVENT, _COLUMNS), what="events"))
+    rows = conform(events, subset(EVENT, _COLUMNS), what="events")
+    return query(_SESSIONS, events=rows).cast(SESSION)
