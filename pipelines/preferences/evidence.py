@@ -58,3 +58,37 @@ def gather_evidence(
         known=known,
     )
     return found.cast(EVIDENCE)
+
+
+def direct_votes(annotations: pa.Table | None) -> pa.Table:
+    """Count direct comparisons: first_id < second_id, aspect, won (by the first), votes.
+
+    A tie is half a win; an annotator who answers twice counts once, by the last annotation_id.
+    """
+    names = (
+        "annotation_id", "annotator_id", "kind", "generation_id", "other_generation_id", "aspect",
+        "value",
+    )  # fmt: skip
+    wanted = subset(ANNOTATION, names)
+    rows = wanted.empty_table() if annotations is None else annotations
+    return query(_VOTES, said=conform(rows, wanted, what="annotations"))
+
+
+_VOTES: Final = """
+WITH turned AS (
+    SELECT least(generation_id, other_generation_id) AS first_id,
+        greatest(generation_id, other_generation_id) AS second_id,
+        coalesce(aspect, 'overall') AS aspect,
+        (1 + sign(value) * CASE WHEN generation_id < other_generation_id THEN 1 ELSE -1 END) / 2
+            AS won,
+        row_number() OVER (PARTITION BY coalesce(annotator_id, annotation_id),
+            least(generation_id, other_generation_id),
+            greatest(generation_id, other_generation_id), coalesce(aspect, 'overall')
+            ORDER BY annotation_id DESC) AS age
+    FROM said
+    WHERE kind = 'comparison' AND value IS NOT NULL AND NOT isnan(value)
+        AND generation_id <> other_generation_id
+)
+SELECT first_id, second_id, aspect, sum(won) AS won, count(*) AS votes
+FROM turned WHERE age = 1 GROUP BY ALL ORDER BY ALL
+"""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import ContractError
 from data_contracts.schemas import GENERATION, PREFERENCE_PAIR
-from pipelines.preferences.evidence import EVIDENCE
+from pipelines.preferences.evidence import EVIDENCE, direct_votes
 from pipelines.preferences.intent import IntentFit
 from pipelines.preferences.splits import SplitSettings, split_prompts
 from pipelines.preferences.target import TargetSettings, targets
@@ -58,6 +58,7 @@ def make_pairs(
     generations: pa.Table,
     evidence: pa.Table,
     *,
+    annotations: pa.Table | None = None,
     settings: PairSettings | None = None,
 ) -> Pairs:
     """Compare all generations of one prompt by the fit's posterior.
@@ -67,6 +68,8 @@ def make_pairs(
         prompts: prompt contract; decides the split.
         generations: generation contract; those the fit does not know are dropped.
         evidence: from `gather_evidence`; what each pair points back to.
+        annotations: raw answers; where many compared the same two and truly split, the target
+            is soft. None: every target is hard.
         settings: thresholds, cap, splits.
 
     Returns:
@@ -77,8 +80,10 @@ def make_pairs(
         ContractError: a required column is missing, or an aspect was not fitted.
     """
     settings = settings or PairSettings()
+    votes = direct_votes(annotations)
     parts = [
-        _candidates(fit, generations, aspect, settings=settings) for aspect in settings.aspects
+        _candidates(fit, generations, aspect, votes, settings=settings)
+        for aspect in settings.aspects
     ]
     return finish_pairs(
         pa.concat_tables(parts), prompts, evidence, settings=settings, stage="preferences"
@@ -164,7 +169,7 @@ def finish_pairs(
 
 
 def _candidates(
-    fit: IntentFit, generations: pa.Table, aspect: str, *, settings: PairSettings
+    fit: IntentFit, generations: pa.Table, aspect: str, votes: pa.Table, *, settings: PairSettings
 ) -> pa.Table:
     if aspect not in fit.aspects:
         raise ContractError(
@@ -182,24 +187,38 @@ def _candidates(
     # At .5 the smaller id is chosen; rows are sorted by id, so that is the first.
     wins = chance >= 0.5
     probability = np.maximum(chance, 1 - chance)
-    aim = targets(probability, settings=settings.target)
     known = (fit.has_evidence[index[first]] + fit.has_evidence[index[second]]) > 0
-    return pa.table(
+    chosen, rejected = np.where(wins, first, second), np.where(wins, second, first)
+    table = pa.table(
         {
+            "row": np.arange(len(first)),
             "prompt_id": pa.array(prompts[first].tolist(), pa.string()),
-            "chosen_id": pa.array(names[np.where(wins, first, second)].tolist(), pa.string()),
-            "rejected_id": pa.array(names[np.where(wins, second, first)].tolist(), pa.string()),
+            "chosen_id": pa.array(names[chosen].tolist(), pa.string()),
+            "rejected_id": pa.array(names[rejected].tolist(), pa.string()),
             "aspect": pa.array([aspect] * len(first), pa.string()),
             "probability": probability,
-            "target": aim.target,
-            "weight": aim.weight,
-            "kept": aim.kept,
             "known": known,
-        },
-        schema=CANDIDATE,
+        }
     )
+    heard = query(_VOTES, pairs=table, votes=votes)
+    aim = targets(
+        probability,
+        settings=settings.target,
+        votes_for=heard["votes_for"].to_numpy(),
+        votes=heard["votes"].to_numpy(),
+    )
+    for name, column in zip(("target", "weight", "kept"), aim, strict=True):
+        table = table.append_column(name, pa.array(column))
+    return table.select(CANDIDATE.names).cast(CANDIDATE)
 
 
+_VOTES: Final = """
+SELECT row, coalesce(CASE WHEN chosen_id < rejected_id THEN won ELSE votes - won END, 0.0)
+    AS votes_for, CAST(coalesce(votes, 0) AS DOUBLE) AS votes
+FROM pairs LEFT JOIN votes ON first_id = least(chosen_id, rejected_id)
+    AND second_id = greatest(chosen_id, rejected_id) AND votes.aspect = pairs.aspect
+ORDER BY row
+"""
 _FINISH: Final = """
 WITH kept AS (
     SELECT * EXCLUDE (reason, kept, known),

@@ -1,0 +1,211 @@
+"""The latent-intent model: what users meant, fused with what annotators said."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from annotation_rows import annotations, comparison, generations, rating
+
+from data_contracts.errors import ContractError
+from pipelines.preferences import IntentSettings, fit_intent, naive_scores
+from pipelines.signals import EXPOSURE, SIGNAL_NAMES, drop_counts
+
+CHANCES = {  # what users of this little world do by quality 0 .. 1: endorsing, mocking
+    "like": (lambda q: 0.02 + 0.5 * q, lambda q: 0.03),
+    "download": (lambda q: 0.02 + 0.3 * q, lambda q: 0.75 - 0.7 * q),
+    "regenerate": (lambda q: 0.4 - 0.35 * q, lambda q: 0.1),
+}
+
+
+def world(*, items=300, users=60, shown=9000, mockers=0.3, rated=0.0, seed=0):
+    """Clicks of endorsing and of mocking users, honest and reversed annotators."""
+    rng = np.random.default_rng(seed)
+    quality, mocks = rng.random(items), rng.random(users) < mockers
+    item, user, position = (rng.integers(0, n, shown) for n in (items, users, 4))
+    looked = rng.random(shown) < np.array([0.95, 0.8, 0.6, 0.45])[position]
+    pattern = np.zeros(shown, dtype=np.int64)
+    for name, (endorse, mock) in CHANCES.items():
+        chance = np.where(mocks[user], mock(quality[item]), endorse(quality[item]))
+        given = looked & (rng.random(shown) < chance)
+        pattern |= given.astype(np.int64) << SIGNAL_NAMES.index(name)
+    text = [f"g{n:04d}" for n in range(items)]
+    names = np.array([f"u{n:03d}" for n in range(users)])
+    exposures = pa.table(
+        {
+            "tenant_id": ["t"] * shown, "project_id": ["p"] * shown,
+            "user_id": names[user].tolist(), "session_id": [f"s{n}" for n in range(shown)],
+            "turn": pa.array([0] * shown, pa.int32()),
+            "generation_id": [text[n] for n in item],
+            "prompt_id": [f"q{n // 4}" for n in item],
+            "surface": ["grid"] * shown, "position": pa.array(position, pa.int32()),
+            "propensity": pa.nulls(shown, pa.float64()),
+            "shown_at": pa.nulls(shown, EXPOSURE.field("shown_at").type),
+            "pattern": pattern, "weight": np.ones(shown), "heldout": np.zeros(shown, dtype=bool),
+            "event_ids": [[f"e{n}"] for n in range(shown)],
+        },
+        schema=EXPOSURE,
+    )  # fmt: skip
+    known = pa.table({"generation_id": text, "prompt_id": [f"q{n // 4}" for n in range(items)]})
+    answers = [
+        rating(f"g{n:04d}", a, level(quality[n] + 0.1 * rng.normal(), turned=a == "turned"))
+        for n in np.flatnonzero(rng.random(items) < rated)
+        for a in ("ann", "bob", "turned")
+    ]
+    return SimpleNamespace(
+        quality=quality, mocks=mocks, users=names, exposures=exposures, generations=known,
+        annotations=annotations(answers),
+    )  # fmt: skip
+
+
+def level(quality, *, turned=False):
+    at = int(np.clip(np.floor(quality * 5), 0, 4))
+    return 5 - at if turned else at + 1
+
+
+def rank_correlation(a, b):
+    return float(np.corrcoef(np.argsort(np.argsort(a)), np.argsort(np.argsort(b)))[0, 1])
+
+
+def test_finds_quality_and_mockers_where_downloads_mislead():
+    w = world(mockers=0.5)
+    fit = fit_intent(w.exposures, None, generations=w.generations)
+    assert rank_correlation(fit.expected_class(), w.quality) > 0.85
+    naive = naive_scores(w.exposures)["score"].to_numpy()
+    assert rank_correlation(naive, w.quality) < 0.5
+    assert fit.user_mock_share[w.mocks].min() > fit.user_mock_share[~w.mocks].max()
+    assert fit.intent_shares["mock"] == pytest.approx(0.5, abs=0.15)
+    np.testing.assert_allclose(
+        [fit.eta[f"grid:{k}"] for k in range(4)], [0.95, 0.8, 0.6, 0.45], atol=0.06
+    )
+    assert fit.converged
+
+
+def test_answers_alone_find_quality_and_the_reversed_annotator():
+    w = world(rated=1.0)
+    fit = fit_intent(None, w.annotations, generations=w.generations)
+    assert rank_correlation(fit.expected_class(), w.quality) > 0.9
+    turned = {r["annotator_id"]: r["reversed"] for r in fit.annotators.to_pylist()}
+    assert turned["turned"] > 0.9
+    assert turned["ann"] < 0.1
+    assert fit.users == ()
+
+
+def test_comparisons_alone_find_quality():
+    rng = np.random.default_rng(4)
+    quality = rng.random(60)
+    rows = []
+    for _ in range(1500):
+        a, b = rng.choice(60, 2, replace=False)
+        value = np.sign(quality[a] - quality[b] + 0.1 * rng.normal())
+        rows.append(comparison(f"g{a:04d}", f"g{b:04d}", f"a{rng.integers(5)}", value))
+    fit = fit_intent(None, annotations(rows), generations=generations(60))
+    assert rank_correlation(fit.expected_class(), quality) > 0.9
+
+
+def test_answers_add_to_clicks():
+    w = world(shown=2000, rated=0.3)
+    clicks = fit_intent(w.exposures, None, generations=w.generations)
+    both = fit_intent(w.exposures, w.annotations, generations=w.generations)
+    assert rank_correlation(both.expected_class(), w.quality) > rank_correlation(
+        clicks.expected_class(), w.quality
+    )
+
+
+def test_an_aspect_speaks_for_the_class_through_its_link():
+    rows = [rating("g0000", a, 5, aspect="aesthetics") for a in "abc"]
+    fit = fit_intent(None, annotations(rows), generations=generations(2))
+    assert set(fit.aspects) == {"overall", "aesthetics"}
+    assert fit.expected_class("aesthetics")[0] > fit.expected_class()[0] > 0.6
+    np.testing.assert_allclose(fit.expected_class()[1], 0.5)
+
+
+def test_gold_is_clamped_whatever_annotators_say():
+    gold = pa.table({"generation_id": ["g0000"], "aspect": ["overall"], "value": [1.0]})
+    rows = annotations([rating("g0000", a, 5) for a in "abc"])
+    fit = fit_intent(None, rows, generations=generations(2), gold=gold)
+    np.testing.assert_allclose(fit.posterior[0], [1, 0, 0, 0, 0])
+
+
+def test_side_bias_is_not_taken_for_quality():
+    """One annotator always takes the left; shown each way round, that says nothing."""
+    rows = [
+        comparison("g0000", "g0001", f"a{n}", 1 if n % 2 else -1,
+                   shown_left="g0000" if n % 2 else "g0001")
+        for n in range(10)
+    ]  # fmt: skip
+    fit = fit_intent(None, annotations(rows), generations=generations(2))
+    np.testing.assert_allclose(fit.posterior[0], fit.posterior[1], atol=1e-6)
+
+
+def test_row_order_does_not_matter():
+    w = world(items=60, shown=1500, rated=0.9)
+    rng = np.random.default_rng(9)
+    shuffled = [t.take(rng.permutation(t.num_rows)) for t in (w.exposures, w.annotations)]
+    first = fit_intent(w.exposures, w.annotations, generations=w.generations)
+    second = fit_intent(*shuffled, generations=w.generations.take(rng.permutation(60)))
+    assert first.generation_ids == second.generation_ids
+    assert np.array_equal(first.posterior, second.posterior)
+    assert np.array_equal(first.user_intents, second.user_intents)
+
+
+def test_renaming_users_and_annotators_changes_nothing():
+    w = world(items=60, shown=1500, rated=0.5)
+    other = w.exposures.set_column(
+        w.exposures.schema.get_field_index("user_id"), "user_id",
+        pa.array([f"z{999 - int(u[1:])}" for u in w.exposures["user_id"].to_pylist()]),
+    )  # fmt: skip
+    first = fit_intent(w.exposures, w.annotations, generations=w.generations)
+    second = fit_intent(other, w.annotations, generations=w.generations)
+    np.testing.assert_allclose(first.posterior, second.posterior, atol=1e-9)
+
+
+def test_no_evidence_leaves_every_class_equally_likely():
+    fit = fit_intent(None, None, generations=generations(3))
+    np.testing.assert_allclose(fit.posterior, 0.2)
+    assert fit.has_evidence.sum() == 0
+    assert fit.converged
+
+
+@pytest.mark.parametrize("rows", [
+    [rating("g0000", "a", 3)],
+    [rating(f"g{n:04d}", "a", 1) for n in range(3)],
+    [rating("g0000", None, 2), rating("g0000", None, 2)],
+    [comparison("g0000", "g0001", "a", 0)] * 3,
+    [rating("g0000", "a", float("nan")), comparison("g0000", "g0001", "a", None)],
+])  # fmt: skip
+def test_poor_answers_give_no_nan(rows):
+    fit = fit_intent(None, annotations(rows), generations=generations(3))
+    assert np.isfinite(fit.posterior).all()
+
+
+def test_unusable_answers_are_counted():
+    rows = [
+        rating("g0000", "a", 9), rating("nowhere", "a", 2), rating("g0001", "a", 2),
+        rating("g0001", "a", 3), rating("g0002", "a", 1, kind="comment"),
+        rating("g0002", "a", None), comparison("g0002", "g0002", "a", 1),
+        rating("g0000", "b", 9, scale="0..10"),
+    ]  # fmt: skip
+    fit = fit_intent(None, annotations(rows), generations=generations(3))
+    assert drop_counts(fit.drops) == {
+        "cannot_judge": 1, "compared_with_itself": 1, "not_an_answer": 1, "off_scale": 1,
+        "repeated_answer": 1, "unknown_generation": 1,
+    }  # fmt: skip
+
+
+def test_one_annotator_who_repeats_himself_counts_once():
+    once = annotations([rating("g0000", "a", 5)])
+    often = annotations([rating("g0000", "a", 5)] * 10_000)
+    first = fit_intent(None, once, generations=generations(2))
+    second = fit_intent(None, often, generations=generations(2))
+    np.testing.assert_allclose(first.posterior, second.posterior)
+
+
+def test_refuses_no_generations_and_impossible_gold():
+    with pytest.raises(ContractError, match="no rows"):
+        fit_intent(None, None, generations=generations(0))
+    gold = pa.table({"generation_id": ["g0000"], "aspect": ["overall"], "value": [7.0]})
+    with pytest.raises(ContractError, match="no level"):
+        fit_intent(None, None, generations=generations(1), gold=gold)
+    with pytest.raises(ContractError, match="2 classes"):
+        IntentSettings(classes=1)
