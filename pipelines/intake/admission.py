@@ -49,17 +49,19 @@ class Admission:
         return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
 
 
-def admit_events(raw: pa.Table, *, now: datetime) -> Admission:
+def admit_events(raw: pa.Table, *, now: datetime, known: pa.Table | None = None) -> Admission:
     """Part *raw* into events that keep the contract and rows that are quarantined.
 
     A row has one reason: it could not be read, else the first rule it breaks, else its id.
     Copies of one event (same tenant and id) are one event if they agree in all but the time of
     receipt: the one received first is kept and the others are duplicates. A copy that disagrees
-    with the one kept has a conflicting id. Which copy is kept does not depend on row order.
+    with the one kept has a conflicting id. Which copy is kept does not depend on row order, and
+    an event that is known stays, so that the same delivery may safely come twice.
 
     Args:
         raw: from `read_events`, or any table with the event columns.
         now: the moment of admission, with a time zone.
+        known: events admitted before; None if there are none.
 
     Raises:
         ContractError: *raw* lacks a needed column, or has one of a type that does not convert.
@@ -75,7 +77,9 @@ def admit_events(raw: pa.Table, *, now: datetime) -> Admission:
     rules, columns = (broken.column(each).to_pylist() for each in ("rule", "column"))
     reasons[places[rows]] = [f"{rules[at]}({columns[at]})" for at in first]
     places = _unreasoned(reasons)
-    copies, verdicts = _copies(_rows(events, places))
+    copies, verdicts = _copies(
+        _rows(events, places), EVENT.empty_table() if known is None else known
+    )
     reasons[places[copies]] = verdicts
     accepted = _rows(events, _unreasoned(reasons))
     refused = np.flatnonzero(_has_reason(reasons))
@@ -86,15 +90,20 @@ def admit_events(raw: pa.Table, *, now: datetime) -> Admission:
     )
 
 
-def _copies(events: pa.Table) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Find the rows that repeat another's tenant and id, and say how."""
+def _copies(events: pa.Table, known: pa.Table) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Find the rows of *events* that repeat the tenant and id of another, and say how."""
     numbered = events.append_column("__row", pa.array(np.arange(events.num_rows)))
+    stored = conform_unvalidated(known, EVENT, what="known events")
     body = f"row({', '.join(identifier(each) for each in _BODY)})"
     with duckdb.connect(":memory:") as engine:
-        engine.register("events", numbered)
+        engine.register("incoming", numbered)
+        engine.register("known", stored)
         found = engine.execute(
             f"""
-            WITH repeated AS (
+            WITH events AS (
+                SELECT * FROM incoming UNION ALL
+                SELECT *, -1 FROM known SEMI JOIN incoming USING (tenant_id, event_id)
+            ), repeated AS (
                 SELECT tenant_id, event_id FROM events
                 GROUP BY tenant_id, event_id HAVING count(*) > 1
             ), ranked AS (
@@ -102,12 +111,13 @@ def _copies(events: pa.Table) -> tuple[npt.NDArray[np.int64], list[str]]:
                     first_value({body}) OVER copies AS kept
                 FROM events SEMI JOIN repeated USING (tenant_id, event_id)
                 WINDOW copies AS (
-                    PARTITION BY tenant_id, event_id ORDER BY epoch_us(received_at), {body}, __row
+                    PARTITION BY tenant_id, event_id
+                    ORDER BY __row >= 0, epoch_us(received_at), {body}, __row
                 )
             )
             SELECT __row, CASE WHEN body IS NOT DISTINCT FROM kept THEN '{DUPLICATE}'
                 ELSE '{CONFLICTING_ID}' END AS verdict
-            FROM ranked WHERE place > 1 ORDER BY __row
+            FROM ranked WHERE place > 1 AND __row >= 0 ORDER BY __row
             """
         ).to_arrow_table()
     return found.column("__row").to_numpy(), found.column("verdict").to_pylist()

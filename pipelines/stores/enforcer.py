@@ -12,7 +12,7 @@ import pyarrow as pa
 from data_contracts.conform import conform, conform_unvalidated
 from data_contracts.contract import Contract
 from data_contracts.errors import ContractError
-from data_contracts.rules import CompoundUnique, Rule, Unique
+from data_contracts.rules import CompoundUnique, NotAfter, Rule, Unique, columns_of
 from data_contracts.sql import (
     identifier,
     key_columns,
@@ -52,18 +52,17 @@ def find_violations(table: pa.Table, contract: Contract, *, now: datetime) -> pa
     Raises:
         ContractError: a needed column is missing or has a type that does not convert.
     """
-    schema = contract.schema
-    ready = conform_unvalidated(table, schema, what=contract.title)
+    ready = conform_unvalidated(table, contract.schema, what=contract.title)
     numbered = ready.append_column(_ROW, pa.array(np.arange(ready.num_rows, dtype=np.int64)))
     rules = list(enumerate(contract.rules))
     alone = [(at, rule) for at, rule in rules if not isinstance(rule, Unique | CompoundUnique)]
     together = [(at, rule) for at, rule in rules if isinstance(rule, Unique | CompoundUnique)]
     with duckdb.connect(":memory:") as engine:
         engine.register("given", numbered)
-        engine.execute(_flag_sql(alone, schema, now=now))
+        engine.execute(_flag_sql(alone, contract, now=now))
         found = [
             *((at, rule, f"flagged WHERE {_flag(at)}") for at, rule in alone),
-            *((at, rule, _repeated_rows(rule, schema)) for at, rule in together),
+            *((at, rule, _repeated_rows(rule, contract)) for at, rule in together),
         ]
         if not found:
             return VIOLATIONS.empty_table()
@@ -139,12 +138,14 @@ def describe_violations(violations: pa.Table, contract: Contract, *, rows: int) 
     return "\n".join(lines)
 
 
-def _flag_sql(rules: Sequence[tuple[int, Rule]], schema: pa.Schema, *, now: datetime) -> str:
+def _flag_sql(rules: Sequence[tuple[int, Rule]], contract: Contract, *, now: datetime) -> str:
     """One pass: keep the rows that any rule refuses, with a flag for each rule."""
-    flags = [f"{refused_sql(rule, schema, now=now)} AS {_flag(at)}" for at, rule in rules]
+    told = [each for _, rule in rules if isinstance(rule, NotAfter) for each in columns_of(rule)]
+    kept = [identifier(each) for each in dict.fromkeys([_ROW, contract.id_column, *told])]
+    flags = [f"{refused_sql(rule, contract.schema, now=now)} AS {_flag(at)}" for at, rule in rules]
     any_flag = " OR ".join(_flag(at) for at, _ in rules) or "false"
     return (
-        f"CREATE TEMP TABLE flagged AS SELECT {', '.join(['given.*', *flags])} "
+        f"CREATE TEMP TABLE flagged AS SELECT {', '.join([*kept, *flags])} "
         f"FROM given WHERE {any_flag}"
     )
 
@@ -158,10 +159,11 @@ def _breaches_sql(at: int, rule: Rule, contract: Contract, source: str, *, now: 
     )
 
 
-def _repeated_rows(rule: Unique | CompoundUnique, schema: pa.Schema) -> str:
+def _repeated_rows(rule: Unique | CompoundUnique, contract: Contract) -> str:
     keys = ", ".join(identifier(each) for each in key_columns(rule))
-    repeated = repeated_sql(rule, schema, table="given")
-    return f"(SELECT given.* FROM given SEMI JOIN ({repeated}) USING ({keys}))"
+    repeated = repeated_sql(rule, contract.schema, table="given")
+    row = f"{_ROW}, {identifier(contract.id_column)}"
+    return f"(SELECT {row} FROM given SEMI JOIN ({repeated}) USING ({keys}))"
 
 
 def _flag(at: int) -> str:

@@ -92,6 +92,19 @@ def test_an_id_belongs_to_its_tenant() -> None:
     assert len(admission.accepted) == 2
 
 
+def test_a_known_event_stays_and_the_same_delivery_may_come_twice() -> None:
+    delivery = raw(event(), event(event_id="ev_2", _row=1))
+    first = admit_events(delivery, now=NOW)
+    again = admit_events(delivery, now=NOW, known=first.accepted)
+    assert len(again.accepted) == 0
+    assert again.reasons() == {"duplicate": 2}
+    before = EARLIER - timedelta(hours=2)
+    rival = event(kind="like", occurred_at=before, received_at=before)
+    other = admit_events(raw(rival, event(event_id="ev_3")), now=NOW, known=first.accepted)
+    assert other.reasons() == {"conflicting_id": 1}
+    assert other.accepted.column("event_id").to_pylist() == ["ev_3"]
+
+
 def test_a_refused_copy_does_not_shadow_a_good_one() -> None:
     earlier = EARLIER - timedelta(hours=1)
     refused = event(kind="vibe", occurred_at=earlier, received_at=earlier)
