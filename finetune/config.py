@@ -1,6 +1,6 @@
 """How a policy is trained; no torch, so that settings and pages can read it for free."""
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from reward_models.config import TrainingConfig
 
@@ -15,3 +15,14 @@ class DpoConfig(TrainingConfig):
     beta: float = Field(default=0.1, gt=0)  # pull towards the reference
     sft_weight: float = Field(default=1.0, ge=0)  # of the chosen one's likelihood, per token
     score_batch_size: int = Field(default=64, ge=1)  # sequences a reference batch
+
+
+class ReleaseGate(BaseModel):
+    """What a candidate must keep to, against the policy released last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_win_rate: float = Field(default=0.5, ge=0, le=1)  # the interval's lower end lies above it
+    max_validity_drop: float = Field(default=0.01, ge=0, le=1)  # share of samples
+    max_diversity_drop: float = Field(default=0.10, ge=0, le=1)  # share of the champion's
+    max_kl: float | None = Field(default=None, gt=0)  # nats a token; None: no cap

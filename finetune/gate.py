@@ -4,22 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from finetune.config import ReleaseGate
 from finetune.evaluate import Measured
 
 _ROUNDING: Final = 1e-9  # a drop of exactly what is allowed passes
-
-
-class ReleaseGate(BaseModel):
-    """What a candidate must keep to, against the policy released last."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_win_rate: float = Field(default=0.5, ge=0, le=1)  # the interval's lower end lies above it
-    max_validity_drop: float = Field(default=0.01, ge=0, le=1)  # share of samples
-    max_diversity_drop: float = Field(default=0.10, ge=0, le=1)  # share of the champion's
-    max_kl: float | None = Field(default=None, gt=0)  # nats a token; None: no cap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
