@@ -1,0 +1,77 @@
+"""Releases by hand: a person moves the policy that the next generations come from."""
+
+from pathlib import Path
+from typing import Final
+
+from data_contracts.errors import FlywheelError
+from data_contracts.ids import CheckpointId
+from pipelines.stores import PointerMove, Stores, open_stores
+
+POLICY: Final = "policy"
+_POLICIES: Final = ("backbone", "sft", "dpo", "grpo")
+_SHORTEST: Final = 6  # characters of an id that are enough if they fit one checkpoint only
+
+
+def opened_zone(root: Path) -> Stores:
+    """Open the stores under *root*, which must be there already.
+
+    Raises:
+        FlywheelError: there are none; a mistyped folder must not become an empty zone.
+    """
+    if not (root / "checkpoints").is_dir():
+        raise FlywheelError(
+            f"{root}: no stores there; name the folder of a zone, such as .flywheel/demo/ours-7"
+        )
+    return open_stores(root)
+
+
+def named_policy(stores: Stores, name: str) -> CheckpointId:
+    """Return the stored policy that *name* (an id or its start) means, checked file by file.
+
+    Raises:
+        FlywheelError: none or several fit, it is no policy, or it is damaged.
+    """
+    fits = [each for each in stores.checkpoints.ids() if each.startswith(name)]
+    if len(name) < _SHORTEST or not fits:
+        raise FlywheelError(
+            f"no checkpoint {name[:12]} in this zone; it holds {_listed(stores) or 'none yet'}"
+        )
+    if len(fits) > 1:
+        raise FlywheelError(f"{len(fits)} checkpoints start with {name[:12]}; give more of the id")
+    manifest = stores.checkpoints.verify(fits[0])
+    if manifest.kind not in _POLICIES:
+        raise FlywheelError(
+            f"checkpoint {fits[0][:12]} is a {manifest.kind} model, and only a policy can be "
+            f"released; this zone holds {_listed(stores) or 'none'}"
+        )
+    return fits[0]
+
+
+def release_before(stores: Stores) -> CheckpointId:
+    """Return the policy that a rollback would return to.
+
+    Raises:
+        FlywheelError: there is no earlier release.
+    """
+    standing: list[str] = []
+    for move in policy_history(stores):
+        if move.action == "rollback":
+            standing.pop()
+        else:
+            standing.append(move.value)
+    if len(standing) < 2:
+        raise FlywheelError(
+            "the policy cannot be rolled back: "
+            + ("it has no earlier release" if standing else "none was ever released")
+        )
+    return CheckpointId(standing[-2])
+
+
+def policy_history(stores: Stores) -> list[PointerMove]:
+    """Return every promotion and rollback, oldest first."""
+    return stores.catalogue.release_history(POLICY)
+
+
+def _listed(stores: Stores) -> str:
+    kinds = [(each, stores.checkpoints.manifest(each).kind) for each in stores.checkpoints.ids()]
+    return ", ".join(f"{each[:12]} ({kind})" for each, kind in kinds if kind in _POLICIES)
