@@ -7,9 +7,10 @@ import numpy as np
 
 from pipelines.preferences import click_model
 from pipelines.preferences.channels import Channel
-from pipelines.preferences.click_model import ClickTable, fit_curves
+from pipelines.preferences.click_table import ClickTable
 from pipelines.preferences.em import IntentSettings, run_em
 from pipelines.preferences.kernel import FloatArray, IntArray
+from pipelines.preferences.signal_curves import fit_curves
 
 TRIAL: Final = 12  # steps of a fit to clicks alone: enough to tell signs
 MIN_COVERED: Final = 40  # items with answers and exposures; fewer say too little
@@ -35,7 +36,7 @@ def anchor(
     """
     plain = click_model.designed(settings.classes)
     covered = np.unique(np.concatenate([channel.touched for channel in channels]))
-    shown = covered if table is None else covered[np.diff(table.start)[covered] > 0]
+    shown = covered if table is None else covered[table.exposed[covered] > 0]
     if table is None or len(shown) < MIN_COVERED:
         return Anchoring(chances=plain, prior="designed", scores={})
     explicit = run_em(None, channels, plain, settings=settings).posterior
@@ -71,14 +72,14 @@ def anchored_chances(table: ClickTable, explicit: FloatArray, items: IntArray) -
     """
     inside = np.zeros(len(explicit), dtype=bool)
     inside[items] = True
-    item = np.repeat(np.arange(len(explicit)), np.diff(table.start))
+    item = np.repeat(np.arange(len(explicit)), table.exposed)
     mine = np.flatnonzero(inside[item])
-    believed, key = explicit[item[mine]], table.key[mine]
+    believed, key = explicit[item[mine]], table.shown.key[mine]
     given = believed.T @ table.bits[key]
     times = believed.T @ table.slot_prior[table.slot[key]]
     mean = (given.sum(axis=0) + 0.1) / (times.sum() + 10.0)
     chances = click_model.designed(explicit.shape[1])
-    chances[0] = fit_curves(given + HELD * mean, times + HELD, terms=2)
+    chances[0] = fit_curves(given + HELD * mean, times + HELD)
     return np.clip(chances, 1e-4, 1 - 1e-4)
 
 

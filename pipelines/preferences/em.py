@@ -7,7 +7,8 @@ import numpy as np
 from data_contracts.errors import ContractError
 from pipelines.preferences import click_model
 from pipelines.preferences.channels import Channel, learn, messages, to_class
-from pipelines.preferences.click_model import ClickParameters, ClickSettings, ClickTable
+from pipelines.preferences.click_model import ClickParameters, ClickSettings
+from pipelines.preferences.click_table import ClickTable
 from pipelines.preferences.kernel import FloatArray, e_step, normalise
 from pipelines.preferences.rating_model import RatingSettings
 from pipelines.signals.signal_table import INTENTS
@@ -18,7 +19,7 @@ class IntentSettings:
     """How the fit is done; the defaults were developed on click_world seeds 0 to 19."""
 
     classes: int = 5
-    max_iterations: int = 80
+    max_iterations: int = 150
     tolerance: float = 1e-3  # mean change of the posterior at which the fit has converged
     class_strength: float = 1e9  # pseudo-items behind equally frequent classes: quantiles
     clicks: ClickSettings = field(default_factory=ClickSettings)
@@ -84,17 +85,10 @@ def _step(
         posterior, log_likelihood = normalise(log_prior)
         clicks, by_user = None, state.by_user
     else:
-        posterior, by_key, by_user, log_likelihood = e_step(
-            table.start,
-            table.user,
-            table.key,
-            state.clicks.shares,
-            click_model.emission(table, state.clicks),
-            log_prior,
-        )
-        clicks = click_model.update(
-            table, state.clicks, by_key, by_user, chances, settings=settings.clicks
-        )
+        counts = e_step(table.shown, click_model.beliefs(table, state.clicks), log_prior)
+        posterior, log_likelihood = counts.posterior, counts.log_likelihood
+        by_user = counts.by_user
+        clicks = click_model.update(table, state.clicks, counts, chances, settings=settings.clicks)
     learned = tuple(
         learn(channel, message, posterior, settings=settings.ratings)
         for channel, message in zip(state.channels, heard, strict=True)

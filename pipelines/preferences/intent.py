@@ -9,11 +9,10 @@ import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
 from data_contracts.schemas import GENERATION
-from pipelines.preferences import click_model
 from pipelines.preferences.anchoring import anchor
 from pipelines.preferences.answers import read_answers, read_gold
 from pipelines.preferences.channels import OVERALL, Channel, first_channels
-from pipelines.preferences.click_model import ClickTable
+from pipelines.preferences.click_table import ClickTable, click_table
 from pipelines.preferences.em import IntentSettings, run_em
 from pipelines.preferences.kernel import FloatArray
 from pipelines.preferences.reliability import annotator_table
@@ -39,7 +38,7 @@ class IntentFit:
     user_exposures: FloatArray  # (u,)
     annotators: pa.Table  # reliability by annotator, aspect and kind
     intent_shares: Mapping[str, float]  # of training exposures
-    phi: FloatArray  # (bucket, m, c, s); empty without exposures
+    phi: FloatArray  # (m, c, s) of the average user; s = 0 without exposures
     eta: Mapping[str, float]  # chance of being looked at, by surface and position
     class_shares: FloatArray  # (c,)
     prior: str  # which signal priors were used: designed or anchored
@@ -101,7 +100,7 @@ def fit_intent(
     answers = read_answers(annotations, item_ids)
     clamped = read_gold(gold, item_ids)
     table = (
-        click_model.click_table(shown, item_ids, settings=settings.clicks)
+        click_table(shown, item_ids, first_examined=settings.clicks.first_examined)
         if shown.num_rows
         else None
     )
@@ -123,7 +122,7 @@ def fit_intent(
         intent_shares=dict(
             zip(INTENTS, (state.by_user.sum(0) / max(state.by_user.sum(), 1)).tolist(), strict=True)
         ),
-        phi=state.clicks.phi if state.clicks else np.zeros((0, len(INTENTS), settings.classes, 0)),
+        phi=state.clicks.phi if state.clicks else np.zeros((len(INTENTS), settings.classes, 0)),
         eta=dict(zip(table.slot_names, state.clicks.eta.tolist(), strict=True))
         if table and state.clicks
         else {},
@@ -164,7 +163,7 @@ def _training(exposures: pa.Table | None, item_ids: pa.Array) -> tuple[pa.Table,
 def _evidence(table: ClickTable | None, channels: tuple[Channel, ...], items: int) -> FloatArray:
     found = np.zeros(items)
     if table is not None:
-        found[np.diff(table.start) > 0] = 1.0
+        found[table.exposed > 0] = 1.0
     for channel in channels:
         found[channel.touched] = 1.0
     return found

@@ -1,4 +1,6 @@
-"""The E-step over exposures as one compiled loop; its sums add over any partition by item."""
+"""The E-step over exposures as one compiled loop; its counts add over any partition by item."""
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -8,48 +10,90 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
+class Shown(NamedTuple):
+    """Exposures sorted by item; keys are distinct (pattern, slot).
+
+    Item i has exposures start[i] .. start[i + 1] - 1, key k the signals
+    signal[signal_start[k]] .. signal[signal_start[k + 1] - 1].
+    """
+
+    start: IntArray  # (i + 1,)
+    user: IntArray  # (e,)
+    key: IntArray  # (e,)
+    signal_start: IntArray  # (k + 1,)
+    signal: IntArray
+
+
+class Beliefs(NamedTuple):
+    """What the E-step takes for true. Intent 0 endorses, each user in an own way."""
+
+    shares: FloatArray  # (u, m) how often each user has each intent
+    emission: FloatArray  # (k, m, c) chance of the key's pattern; intent 0 is not read
+    looked: FloatArray  # (k,) chance that the key's slot is looked at
+    odds: FloatArray  # (k, c) odds of the key's signals for the average endorsing user
+    boost: FloatArray  # (u, s) factor on those odds
+    quiet: FloatArray  # (u, c) chance of no signal from an endorsing user who looks
+
+
+class Counts(NamedTuple):
+    """The posterior of every item, and expected counts, which add over partitions."""
+
+    posterior: FloatArray  # (i, c)
+    by_key: FloatArray  # (k, m, c)
+    by_user: FloatArray  # (u, m)
+    key_looked: FloatArray  # (k, c) endorsing and looked at
+    user_looked: FloatArray  # (u, c) endorsing and looked at
+    user_given: FloatArray  # (u, s) signals given while endorsing
+    log_likelihood: float
+
+
 @numba.njit(cache=True)
-def e_step(  # noqa: PLR0912 - one loop, so that nothing is stored per exposure
-    start: IntArray,
-    user: IntArray,
-    key: IntArray,
-    shares: FloatArray,
-    emission: FloatArray,
-    log_prior: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+def e_step(shown: Shown, beliefs: Beliefs, log_prior: FloatArray) -> Counts:  # noqa: PLR0912 - one loop, so that nothing is kept per exposure
     """Infer every item's class from its exposures, and what the users meant.
 
-    Axes: i items, e exposures sorted by item, u users, k keys, m intents, c classes.
+    Axes: i items, e exposures, u users, k keys, m intents, c classes, s signals.
 
     Args:
-        start: (i + 1,) exposures of item i are start[i] .. start[i + 1] - 1.
-        user: (e,) whose exposure.
-        key: (e,) which (pattern, bucket, slot).
-        shares: (u, m) how often user u acts with intent m.
-        emission: (k, m, c) chance of the pattern; > 0.
+        shown: the exposures.
+        beliefs: chances, all > 0.
         log_prior: (i, c) everything else known about the item; -inf forbids a class.
-
-    Returns:
-        (i, c) posterior; (k, m, c) and (u, m) expected counts of intents; log-likelihood.
     """
     items, classes = log_prior.shape
-    intents = shares.shape[1]
+    users, intents = beliefs.shares.shape
     posterior = np.empty((items, classes))
-    by_key = np.zeros(emission.shape)
-    by_user = np.zeros(shares.shape)
+    by_key = np.zeros(beliefs.emission.shape)
+    by_user = np.zeros((users, intents))
+    key_looked = np.zeros((beliefs.emission.shape[0], classes))
+    user_looked = np.zeros((users, classes))
+    user_given = np.zeros(beliefs.boost.shape)
     log_likelihood = 0.0
-    total = np.empty(classes)
-    product = np.empty(classes)
+    longest = 1
     for i in range(items):
-        log_q = log_prior[i].copy()
+        longest = max(longest, shown.start[i + 1] - shown.start[i])
+    endorse = np.empty((longest, classes))
+    total = np.empty((longest, classes))
+    product = np.empty(classes)
+    log_q = np.empty(classes)
+    for i in range(items):
+        log_q[:] = log_prior[i]
         product[:] = 1.0
-        for e in range(start[i], start[i + 1]):
-            u, k = user[e], key[e]
+        first = shown.start[i]
+        count = shown.start[i + 1] - first
+        for n in range(count):
+            u, k = shown.user[first + n], shown.key[first + n]
+            begin, end = shown.signal_start[k], shown.signal_start[k + 1]
+            silent = begin == end
+            lift = beliefs.shares[u, 0] * beliefs.looked[k]
+            for s in range(begin, end):
+                lift *= beliefs.boost[u, shown.signal[s]]
+            unseen = beliefs.shares[u, 0] * (1 - beliefs.looked[k]) if silent else 0.0
             small = False
             for c in range(classes):
-                chance = 0.0
-                for m in range(intents):
-                    chance += shares[u, m] * emission[k, m, c]
+                chance = lift * beliefs.odds[k, c] * beliefs.quiet[u, c] + unseen
+                endorse[n, c] = chance
+                for m in range(1, intents):
+                    chance += beliefs.shares[u, m] * beliefs.emission[k, m, c]
+                total[n, c] = chance
                 product[c] *= chance
                 small = small or product[c] < 1e-200
             # One logarithm for many exposures; a longer product would underflow to zero.
@@ -68,20 +112,27 @@ def e_step(  # noqa: PLR0912 - one loop, so that nothing is stored per exposure
         log_likelihood += top + np.log(norm)
         for c in range(classes):
             posterior[i, c] /= norm
-        for e in range(start[i], start[i + 1]):
-            u, k = user[e], key[e]
+        for n in range(count):
+            u, k = shown.user[first + n], shown.key[first + n]
+            begin, end = shown.signal_start[k], shown.signal_start[k + 1]
+            unseen = beliefs.shares[u, 0] * (1 - beliefs.looked[k]) if begin == end else 0.0
+            meant = 0.0
             for c in range(classes):
-                total[c] = 0.0
-                for m in range(intents):
-                    total[c] += shares[u, m] * emission[k, m, c]
-            for m in range(intents):
-                meant = 0.0
-                for c in range(classes):
-                    r = posterior[i, c] * shares[u, m] * emission[k, m, c] / total[c]
+                weight = posterior[i, c] / total[n, c]
+                r = weight * endorse[n, c]
+                seen = r - weight * unseen
+                by_key[k, 0, c] += r
+                key_looked[k, c] += seen
+                user_looked[u, c] += seen
+                meant += r
+                for m in range(1, intents):
+                    r = weight * beliefs.shares[u, m] * beliefs.emission[k, m, c]
                     by_key[k, m, c] += r
-                    meant += r
-                by_user[u, m] += meant
-    return posterior, by_key, by_user, log_likelihood
+                    by_user[u, m] += r
+            by_user[u, 0] += meant
+            for s in range(begin, end):
+                user_given[u, shown.signal[s]] += meant
+    return Counts(posterior, by_key, by_user, key_looked, user_looked, user_given, log_likelihood)
 
 
 def normalise(log_weights: FloatArray) -> tuple[FloatArray, float]:

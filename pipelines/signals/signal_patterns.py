@@ -50,10 +50,9 @@ def activity_buckets(
 ) -> NDArray[np.int64]:
     """Sort users into *buckets* by how readily they act on what they are shown.
 
-    Some people like one thing in three, some one in thirty; what a like says of quality, and
-    whether a download is mockery, can only be judged against the user's own readiness. Each
-    bucket holds about equally many users; users equally ready share one, so names and order
-    do not matter.
+    Each bucket holds about equally many users; users equally ready share one, so names and
+    order do not matter. Buckets are for people to read; the click model learns each user's
+    readiness itself.
 
     Args:
         user_of_exposure: (e,) user index.

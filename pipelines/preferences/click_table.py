@@ -1,0 +1,75 @@
+"""Exposures as arrays: sorted by generation, with a small table of distinct patterns and slots."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.preferences.kernel import FloatArray, IntArray, Shown
+from pipelines.signals.signal_table import SIGNALS, pattern_bits
+
+SLOTS = 8  # positions beyond the eighth share the last slot
+UNKNOWN_EXAMINED = 0.8  # where no position was logged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickTable:
+    """Exposures for the kernel, and what their keys stand for."""
+
+    shown: Shown
+    bits: FloatArray  # (k, s)
+    slot: IntArray  # (k,)
+    slot_names: tuple[str, ...]
+    slot_prior: FloatArray  # (slots,) designed chance of being looked at
+    slot_fixed: FloatArray  # (slots,) 1 where that chance is an anchor
+    users: tuple[str, ...]
+
+    @property
+    def exposed(self) -> IntArray:
+        """(i,) exposures by item."""
+        count: IntArray = np.diff(self.shown.start)
+        return count
+
+
+def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: float) -> ClickTable:
+    """Encode training exposures of known items; row order does not matter."""
+    item = pc.index_in(exposures["generation_id"], value_set=item_ids).to_numpy()
+    names = pc.unique(exposures["user_id"].combine_chunks()).cast(pa.string())
+    names = names.take(pc.sort_indices(names))
+    user = pc.index_in(exposures["user_id"], value_set=names).to_numpy().astype(np.int64)
+
+    position = pc.fill_null(exposures["position"], -1).to_numpy()
+    place = np.where(position < 0, SLOTS, np.minimum(position, SLOTS - 1)).astype(np.int64)
+    surfaces = sorted(set(pc.unique(exposures["surface"]).to_pylist()))
+    surface = pc.index_in(exposures["surface"], value_set=pa.array(surfaces, pa.string()))
+    raw_slot = surface.to_numpy().astype(np.int64) * (SLOTS + 1) + place
+    slots, slot = np.unique(raw_slot, return_inverse=True)
+
+    pattern = exposures["pattern"].to_numpy().astype(np.int64)
+    patterns, of_pattern = np.unique(pattern, return_inverse=True)
+    keys, key = np.unique(of_pattern * len(slots) + slot, return_inverse=True)
+    bits = pattern_bits(patterns)[keys // len(slots)]
+
+    order = np.lexsort((key, user, item))
+    at = slots % (SLOTS + 1)
+    rows, given = np.nonzero(bits)
+    designed = first_examined * 0.85 ** np.minimum(at, SLOTS - 1)
+    return ClickTable(
+        shown=Shown(
+            start=np.searchsorted(item[order], np.arange(len(item_ids) + 1)).astype(np.int64),
+            user=user[order],
+            key=key[order].astype(np.int64),
+            signal_start=np.searchsorted(rows, np.arange(len(keys) + 1)).astype(np.int64),
+            signal=given.astype(np.int64),
+        ),
+        bits=bits.reshape(len(keys), len(SIGNALS)),
+        slot=keys % len(slots),
+        slot_names=tuple(
+            f"{surfaces[s // (SLOTS + 1)]}:{'unknown' if p == SLOTS else p}"
+            for s, p in zip(slots, at, strict=True)
+        ),
+        slot_prior=np.where(at == SLOTS, UNKNOWN_EXAMINED, designed),
+        slot_fixed=(at == 0).astype(np.float64),
+        users=tuple(names.to_pylist()),
+    )
