@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.contract import Contract, load_contract
@@ -87,8 +87,13 @@ def _refused(found: pa.Table) -> list[tuple[str, str, int]]:
     )
 
 
+# No shrinking: at a third of a second a call, a failure would take many minutes to tell.
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(st.lists(rows, min_size=1, max_size=30))
 def test_both_engines_refuse_the_same_rows(sample: list[dict[str, object]]) -> None:

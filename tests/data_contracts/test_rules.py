@@ -1,15 +1,26 @@
 """The vocabulary is closed, and its regular expressions read the same everywhere."""
 
 import re
+from datetime import UTC, datetime
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import ContractError
-from data_contracts.rules import RULE_KINDS, InRange, Matches, NotAfter, columns_of, rule_name
-from data_contracts.sql import identifier, literal
+from data_contracts.rules import (
+    RULE_KINDS,
+    InRange,
+    Matches,
+    NotAfter,
+    NotNull,
+    Rule,
+    columns_of,
+    rule_name,
+)
+from data_contracts.sql import identifier, literal, refused_sql
 
 
 def test_the_vocabulary_is_these_ten() -> None:
@@ -61,3 +72,15 @@ def test_a_quoted_pattern_means_what_python_means() -> None:
             f"SELECT regexp_full_match({literal(text)}, {literal(rule.pattern)})"
         ).fetchone()
         assert by_sql == (re.fullmatch(pattern, text) is not None,), text
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [(NotNull(column="x"), True), (InRange(column="x", maximum=1), False)],
+)
+def test_nan_counts_as_null_in_the_sql_itself(rule: Rule, refused: bool) -> None:
+    """DuckDB holds NaN above every number, and a table may be judged without `conform`."""
+    schema = pa.schema([pa.field("x", pa.float64())])
+    condition = refused_sql(rule, schema, now=datetime(2026, 5, 1, tzinfo=UTC))
+    found = duckdb.sql(f"SELECT {condition} FROM (SELECT 'nan'::DOUBLE AS x)").fetchone()
+    assert found == (refused,)
