@@ -19,7 +19,7 @@ from pipelines.preferences.reliability import annotator_table
 from pipelines.signals.drops import drops_table, join_drops
 from pipelines.signals.exposures import EXPOSURE, training_exposures
 from pipelines.signals.query import conform, query, subset
-from pipelines.signals.signal_table import INTENTS
+from pipelines.signals.signal_table import INTENTS, SIGNAL_NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def naive_scores(exposures: pa.Table) -> pa.Table:
 
     This is the baseline that takes every like and download for praise.
     """
-    like, download = (1 << i for i in (0, 1))
+    like, download = (1 << SIGNAL_NAMES.index(name) for name in ("like", "download"))
     return query(
         f"""SELECT generation_id, sum((pattern & {like} > 0)::INT + (pattern & {download} > 0)::INT)
         / count(*) AS score FROM shown WHERE NOT heldout
