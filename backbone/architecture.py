@@ -4,7 +4,7 @@ from typing import Final
 
 from transformers import Emu3Config, PreTrainedTokenizerBase
 
-CODEBOOK: Final = 128
+CODEBOOK: Final = 256
 
 
 def tiny_config(tokenizer: PreTrainedTokenizerBase, *, codebook_size: int = CODEBOOK) -> Emu3Config:
@@ -28,8 +28,8 @@ def tiny_config(tokenizer: PreTrainedTokenizerBase, *, codebook_size: int = CODE
         },
         vq_config={
             "codebook_size": codebook_size,
-            "embed_dim": 4,
-            "latent_channels": 4,
+            "embed_dim": 8,
+            "latent_channels": 8,
             "base_channels": 32,
             "channel_multiplier": [1, 1, 1],
             "num_res_blocks": 1,

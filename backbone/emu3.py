@@ -152,7 +152,7 @@ class Emu3Backbone:
         """
         if len(prompts) != len(completions):
             raise ShapeError(f"{len(prompts)} prompts but {len(completions)} completions")
-        sums = [np.empty(0)]
+        sums: list[npt.NDArray[np.float64]] = [np.empty(0)]
         for start in range(0, len(prompts), self.batch_size):
             part = slice(start, start + self.batch_size)
             sums.append(self._logprobs(prompts[part], completions[part]))

@@ -102,7 +102,9 @@ def build_app() -> "typer.Typer":
     """Put the commands together; what a command needs is imported when it runs."""
     import typer
 
+    from pipelines.commands.demo import demo
     from pipelines.commands.doctor import doctor
+    from pipelines.commands.import_set import import_set
     from pipelines.commands.ingest import ingest
     from pipelines.commands.promote import promote
     from pipelines.commands.rollback import rollback
@@ -118,8 +120,10 @@ def build_app() -> "typer.Typer":
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     commands: dict[str, Any] = {
+        "demo": demo,
         "up": up,
         "ingest": ingest,
+        "import": import_set,
         "promote": promote,
         "rollback": rollback,
         "doctor": doctor,

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from pipelines.world.scenes import GROUND_Y
 from pipelines.world.truth import palette_classes
 
+Bools = npt.NDArray[np.bool_]
+
 
 def layout_distance(
     first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
@@ -29,7 +31,8 @@ def layout_distance(
 
 def _layout(
     pictures: npt.NDArray[np.uint8],
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+) -> tuple[Bools, Bools]:
     classes = palette_classes(pictures)[:, :GROUND_Y]
-    night = (classes == 1).sum((1, 2)) > (classes == 0).sum((1, 2))
-    return night, (classes >= 4).any(1)
+    night: Bools = (classes == 1).sum((1, 2)) > (classes == 0).sum((1, 2))
+    columns: Bools = np.any(classes >= 4, axis=1)
+    return night, columns

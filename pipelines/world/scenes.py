@@ -35,7 +35,7 @@ def _shape_masks() -> dict[str, npt.NDArray[np.bool_]]:
     y, x = np.mgrid[0:OBJECT, 0:OBJECT] + 0.5
     middle = OBJECT / 2
     return {
-        "disc": (x - middle) ** 2 + (y - middle) ** 2 <= middle**2,
+        "disc": (x - middle) ** 2 + (y - middle) ** 2 <= 13,
         "square": np.ones((OBJECT, OBJECT), bool),
         "triangle": np.abs(x - middle) <= y / 2 + 0.26,
     }
@@ -123,11 +123,12 @@ def paint(
     for _ in range(speckles):
         x, y = rng.integers(COLUMNS) * RASTER, rng.integers(GROUND_Y // RASTER) * RASTER
         picture[y : y + RASTER, x : x + RASTER][_SPECKLE_PATCH] = SPECKLE
-    for x in rng.choice(COLUMNS, size=holes, replace=False) * RASTER:
-        picture[GROUND_Y:, x : x + RASTER][_SPECKLE_PATCH] = SPECKLE
+    for column in rng.choice(COLUMNS, size=holes, replace=False):
+        picture[GROUND_Y:, column * RASTER : (column + 1) * RASTER][_SPECKLE_PATCH] = SPECKLE
     for thing in things:
-        x, y = thing.x * RASTER, thing.y * RASTER
-        picture[y : y + OBJECT, x : x + OBJECT][SHAPE_MASKS[thing.shape]] = PALETTE[thing.colour]
+        left, top = thing.x * RASTER, thing.y * RASTER
+        area = picture[top : top + OBJECT, left : left + OBJECT]
+        area[SHAPE_MASKS[thing.shape]] = PALETTE[thing.colour]
     return picture
 
 

@@ -5,7 +5,7 @@ made: scenes are parsed by matching shapes against the pixels' nearest palette c
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -119,8 +119,13 @@ def read_scenes(pictures: npt.NDArray[np.uint8]) -> list[Scene]:
 
 def _matches(classes: npt.NDArray[np.int64]) -> Floats:
     """Return (n, colour, shape, y, x): how well each shape fits at each offset, at most 1."""
-    colours = classes[:, None] == np.arange(_FIRST_COLOUR, len(_NAMES))[None, :, None, None]
-    windows = np.lib.stride_tricks.sliding_window_view(colours, (OBJECT, OBJECT), axis=(2, 3))
+    names = np.arange(_FIRST_COLOUR, len(_NAMES))[None, :, None, None]
+    colours: npt.NDArray[np.bool_] = classes[:, None] == names
+    windows: Any = np.lib.stride_tricks.sliding_window_view(
+        colours,
+        (OBJECT, OBJECT),
+        axis=(2, 3),  # type: ignore[call-overload]  # numpy's stubs know one axis only
+    )
     n, c, h, w = windows.shape[:4]
     kernel = np.stack([np.where(SHAPE_MASKS[s], 1.0, -1.0) / SHAPE_MASKS[s].sum() for s in SHAPES])
     flat = windows.reshape(n * c * h * w, OBJECT * OBJECT).astype(np.float32)

@@ -1,0 +1,122 @@
+"""Pre-trains the tiny backbone's language model on prompts and pictures as token sequences."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from backbone.emu3 import Emu3Backbone
+from backbone.protocol import Codes
+from backbone.tokens import image_prompt
+
+Progress = Callable[[int, float, float | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageRun:
+    """How pre-training went; losses in nats a token of the picture."""
+
+    train: tuple[tuple[int, float], ...]
+    held_out: tuple[tuple[int, float], ...]
+
+
+def train_language(
+    backbone: Emu3Backbone,
+    texts: Sequence[str],
+    codes: Sequence[Codes],
+    *,
+    held_out: int,
+    steps: int,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LanguageRun:
+    """Train *backbone* in place on texts[i] -> codes[i].
+
+    Args:
+        backbone: a tiny Emu3 whose tokenizer is trained already.
+        texts: n prompts.
+        codes: n pictures in visual tokens.
+        held_out: how many of the last examples are kept to measure the likelihood.
+        steps: optimiser steps.
+        batch_size: examples a step.
+        learning_rate: top of a cosine schedule with warm-up.
+        seed: of the order of examples.
+        progress: called with step, loss, and held-out loss where it was measured.
+    """
+    ids, scored = _sequences(backbone, texts, codes)
+    train_ids, test_ids = ids[:-held_out], ids[-held_out:]
+    train_scored, test_scored = scored[:-held_out], scored[-held_out:]
+    model = backbone.model.train()
+    weights = [*model.model.text_model.parameters(), *model.lm_head.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, learning_rate, total_steps=steps, pct_start=0.05, anneal_strategy="cos"
+    )
+    rng = np.random.default_rng(seed)
+    order = np.concatenate(
+        [rng.permutation(len(train_ids)) for _ in range(steps * batch_size // len(train_ids) + 1)]
+    )
+    train: list[tuple[int, float]] = []
+    test: list[tuple[int, float]] = []
+    for step in range(steps):
+        rows = torch.from_numpy(order[step * batch_size : (step + 1) * batch_size])
+        loss = _loss(backbone, train_ids[rows], train_scored[rows])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        schedule.step()
+        train.append((step, float(loss.detach())))
+        measured = None
+        if step % max(steps // 20, 1) == 0 or step == steps - 1:
+            measured = _held_out(backbone, test_ids, test_scored, batch_size)
+            test.append((step, measured))
+        if progress is not None:
+            progress(step, train[-1][1], measured)
+    model.eval()
+    return LanguageRun(train=tuple(train), held_out=tuple(test))
+
+
+def _sequences(
+    backbone: Emu3Backbone, texts: Sequence[str], codes: Sequence[Codes]
+) -> tuple[Tensor, Tensor]:
+    """Return (n, length) right-padded ids, and which of them are the picture's."""
+    prompts = [image_prompt(t, backbone.grid) for t in texts]
+    heads = backbone.tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    body = backbone.grid.tokens + 3
+    length = max(map(len, heads)) + body
+    ids = torch.full((len(heads), length), backbone.ids.pad, dtype=torch.long)
+    scored = torch.zeros((len(heads), length), dtype=torch.bool)
+    visual = np.array(backbone.ids.visual)
+    closing = [backbone.ids.end_of_frame, backbone.ids.image_end, backbone.ids.eos]
+    for i, (head, picture) in enumerate(zip(heads, codes, strict=True)):
+        rows = np.full((backbone.grid.height, backbone.grid.width + 1), backbone.ids.end_of_line)
+        rows[:, :-1] = visual[picture]
+        row = torch.from_numpy(np.concatenate([head, rows.ravel(), closing]))
+        ids[i, : len(row)] = row
+        scored[i, len(head) : len(row)] = True
+    return ids, scored
+
+
+def _loss(backbone: Emu3Backbone, ids: Tensor, scored: Tensor) -> Tensor:
+    length = int((ids != backbone.ids.pad).sum(1).max())
+    ids, scored = ids[:, :length].to(backbone.device), scored[:, :length].to(backbone.device)
+    mask = (ids != backbone.ids.pad).long()
+    logits = backbone.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    return functional.cross_entropy(logits[:, :-1][scored[:, 1:]], ids[:, 1:][scored[:, 1:]])
+
+
+@torch.inference_mode()
+def _held_out(backbone: Emu3Backbone, ids: Tensor, scored: Tensor, batch_size: int) -> float:
+    backbone.model.eval()
+    parts = [
+        float(_loss(backbone, ids[i : i + batch_size], scored[i : i + batch_size]))
+        for i in range(0, len(ids), batch_size)
+    ]
+    backbone.model.train()
+    return float(np.mean(parts))

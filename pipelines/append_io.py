@@ -1,0 +1,88 @@
+"""How assets' append tables are stored: one batch a partition, replaced whole when it changes."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import pyarrow as pa
+
+from data_contracts.errors import FlywheelError
+from data_contracts.labels import GENERAL
+from pipelines.io_managers import PARENTS
+from pipelines.stores import Stores, open_stores
+from pipelines.stores.canonical import canonical, id_column, parquet_bytes
+from pipelines.stores.digests import bytes_digest
+
+_POINTER: Final = "append"
+
+
+class AppendIOManager(dg.ConfigurableIOManager):
+    """Keeps records as received (events, annotations, quarantine) in Delta tables.
+
+    The batch is named by its content, so that the same rows are appended once; a partition that
+    is materialised again with other rows appends those, moves the pointer, and only then deletes
+    the batch that stood there.
+    """
+
+    root: str
+
+    def handle_output(self, context: dg.OutputContext, obj: pa.Table) -> None:
+        """Append *obj* as the partition's batch."""
+        stores, name = self._stores(), context.asset_key.path[-1]
+        content = canonical(obj, sort_by=[id_column(obj.schema)])
+        digest = bytes_digest(parquet_bytes(content))
+        pointer = _pointer(name, context.asset_partition_key)
+        before = stores.catalogue.pointer(pointer)
+        batch = f"{context.asset_partition_key}-{digest[:24]}"
+        stores.append.append(name, obj, batch=batch)
+        parents = context.output_metadata.get(PARENTS)
+        listed = getattr(parents, "value", parents) or []
+        stores.catalogue.register(digest, name, list(listed))
+        if before != batch:
+            stores.catalogue.swap_pointer(
+                pointer,
+                expected=before,
+                new=batch,
+                reason="materialised",
+                by=f"run {context.run_id}",
+                at=datetime.now(UTC),
+            )
+            if before is not None:
+                stores.append.delete_batch(name, before)
+        stores.catalogue.swap_pointer(
+            f"{pointer}/digest",
+            expected=stores.catalogue.pointer(f"{pointer}/digest"),
+            new=digest,
+            reason="materialised",
+            by=f"run {context.run_id}",
+            at=datetime.now(UTC),
+        )
+        context.add_output_metadata({"dagster/row_count": obj.num_rows, "digest": digest})
+
+    def load_input(self, context: dg.InputContext) -> pa.Table:
+        """Return the rows of the partition's batch in their one order."""
+        return read_batch(self._stores(), context.asset_key.path[-1], context.asset_partition_key)[
+            1
+        ]
+
+    def _stores(self) -> Stores:
+        return open_stores(Path(self.root))
+
+
+def read_batch(stores: Stores, name: str, partition: str) -> tuple[str, pa.Table]:
+    """Return the digest and the rows of what *name* holds for *partition*.
+
+    Raises:
+        FlywheelError: it was never materialised.
+    """
+    batch = stores.catalogue.pointer(_pointer(name, partition))
+    digest = stores.catalogue.pointer(f"{_pointer(name, partition)}/digest")
+    if batch is None or digest is None:
+        raise FlywheelError(f"{name}, partition {partition}, was never materialised; do so first")
+    stores.catalogue.check_readable(digest, GENERAL)
+    return digest, stores.append.read(name, batches=[batch])
+
+
+def _pointer(name: str, partition: str) -> str:
+    return f"{_POINTER}/{name}/{partition}"

@@ -1,0 +1,108 @@
+"""annotation: what people are asked, what they answer, and how far they agree."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from annotation.queue import choose_tasks
+from annotation.reliability import annotator_reliability as estimate_reliability
+from annotation.reliability import aspect_labels as aggregate_labels
+from data_contracts.conform import conform
+from data_contracts.contract import load_contract
+from data_contracts.schemas import ANNOTATION
+from pipelines.append_io import read_batch
+from pipelines.assets.turns import TURNS, turn_name
+from pipelines.io_managers import PARENTS
+from pipelines.resources import AnnotationDesk, Wheel
+from pipelines.stores.enforcer import split_rows
+from pipelines.world.desk import turn_number
+
+_OUT = {"key_prefix": "annotation", "io_manager_key": "tables"}
+_STUDIO_ASPECTS = ("prompt_alignment", "physical_plausibility", "aesthetics", "overall")
+
+
+@dg.asset(
+    group_name="annotation",
+    partitions_def=TURNS,
+    ins={"generations": dg.AssetIn(key_prefix="artifacts")},
+    deps=[
+        dg.AssetKey(["artifacts", "prompts"]),
+        dg.AssetKey(["signals", "trusted_signals"]),
+    ],
+    **_OUT,
+)
+def annotation_queue(
+    context: dg.AssetExecutionContext, wheel: Wheel, generations: pa.Table
+) -> dg.Output[pa.Table]:
+    """Which questions are worth a person's time: where the previous snapshot was unsure."""
+    settings = wheel.settings
+    turn = turn_number(context.partition_key)
+    known = wheel.stores.catalogue.pointer(f"preferences/generation_labels/{turn_name(turn - 1)}")
+    uncertainty = wheel.stores.derived.read(known) if known else None  # type: ignore[arg-type]  # a digest
+    tasks = choose_tasks(
+        generations,
+        uncertainty.select(["generation_id", "uncertainty"]) if uncertainty else None,
+        budget=settings.queue.budget,
+        exploration=settings.queue.exploration,
+        rng=np.random.default_rng([settings.seed, turn]),
+        aspects=_STUDIO_ASPECTS,
+    )
+    return dg.Output(tasks, metadata={"tasks": tasks.num_rows, PARENTS: [known] if known else []})
+
+
+@dg.asset(
+    group_name="annotation",
+    partitions_def=TURNS,
+    ins={"annotation_queue": dg.AssetIn(key_prefix="annotation")},
+    **_OUT,
+)
+def annotation_tasks(
+    context: dg.AssetExecutionContext,
+    desk: dg.ResourceParam[AnnotationDesk],
+    annotation_queue: pa.Table,
+) -> pa.Table:
+    """The questions as they were handed to the annotators."""
+    desk.push(context.partition_key, annotation_queue)
+    return annotation_queue
+
+
+@dg.asset(
+    key_prefix="annotation",
+    group_name="annotation",
+    partitions_def=TURNS,
+    io_manager_key="append",
+    deps=[dg.AssetKey(["annotation", "annotation_tasks"])],
+)
+def annotations(
+    context: dg.AssetExecutionContext, wheel: Wheel, desk: dg.ResourceParam[AnnotationDesk]
+) -> dg.Output[pa.Table]:
+    """Annotators' answers that keep their contract; refused ones are counted by reason."""
+    answers = conform(desk.pull(context.partition_key), ANNOTATION, what="annotations")
+    accepted, refused = split_rows(answers, load_contract("annotation"), now=datetime.now(UTC))
+    parent = wheel.stores.catalogue.pointer(f"annotation/annotation_tasks/{context.partition_key}")
+    return dg.Output(
+        accepted,
+        metadata={PARENTS: [parent], "received": answers.num_rows, "refused": refused.num_rows},
+    )
+
+
+@dg.multi_asset(
+    outs={
+        "annotator_reliability": dg.AssetOut(**_OUT),
+        "aspect_labels": dg.AssetOut(**_OUT),
+    },
+    group_name="annotation",
+    partitions_def=TURNS,
+    deps=[dg.AssetKey(["annotation", "annotations"])],
+)
+def annotation_reports(
+    context: dg.AssetExecutionContext, wheel: Wheel
+) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table]]:
+    """How much each annotator's judgement is worth, and what they say together; for people."""
+    digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
+    return (
+        dg.Output(estimate_reliability(answers), metadata={PARENTS: [digest]}),
+        dg.Output(aggregate_labels(answers), metadata={PARENTS: [digest]}),
+    )

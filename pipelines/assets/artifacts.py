@@ -1,0 +1,70 @@
+"""artifacts: what was asked for and what was made, with its media in the zone's blobs."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_contracts.conform import conform
+from data_contracts.contract import load_contract
+from data_contracts.errors import ContractError
+from data_contracts.labels import GENERAL
+from data_contracts.schemas import GENERATION, PROMPT
+from pipelines.assets.turns import TURNS
+from pipelines.intake.images import check_image
+from pipelines.io_managers import PARENTS
+from pipelines.resources import Wheel
+from pipelines.stores.digests import file_digest
+from pipelines.stores.enforcer import refuse
+
+_IO = {"key_prefix": "artifacts", "io_manager_key": "tables"}
+
+
+@dg.asset(group_name="artifacts", partitions_def=TURNS, **_IO)
+def raw_generations(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.Table]:
+    """Generations as the delivery holds them."""
+    file = wheel.inbox.file(context.partition_key, "generations")
+    source = file_digest(file)
+    wheel.stores.catalogue.register(source, "delivery", label=GENERAL)
+    return dg.Output(_read_table(file, GENERATION, "generations"), metadata={PARENTS: [source]})
+
+
+@dg.asset(group_name="artifacts", partitions_def=TURNS, **_IO)
+def prompts(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.Table]:
+    """Prompts that keep their contract."""
+    file = wheel.inbox.file(context.partition_key, "prompts")
+    source = file_digest(file)
+    wheel.stores.catalogue.register(source, "delivery", label=GENERAL)
+    asked = _read_table(file, PROMPT, "prompts")
+    refuse(asked, load_contract("prompt"), now=datetime.now(UTC))
+    return dg.Output(asked, metadata={PARENTS: [source]})
+
+
+@dg.asset(group_name="artifacts", partitions_def=TURNS, **_IO)
+def generations(
+    context: dg.AssetExecutionContext, wheel: Wheel, raw_generations: pa.Table, prompts: pa.Table
+) -> dg.Output[pa.Table]:
+    """Generations that keep their contract, their media checked and stored by digest."""
+    refuse(raw_generations, load_contract("generation"), now=datetime.now(UTC))
+    unknown = set(raw_generations["prompt_id"].to_pylist()) - set(prompts["prompt_id"].to_pylist())
+    if unknown:
+        raise ContractError(
+            f"generations: {len(unknown)} prompts are unknown (first: {min(unknown)}); "
+            "deliver their prompts with them"
+        )
+    digests = pc.unique(raw_generations["blob"].drop_null()).to_pylist()
+    blobs = wheel.stores.blobs
+    for digest in sorted(d for d in digests if not blobs.has(d)):
+        content = wheel.inbox.media(context.partition_key, digest)
+        check_image(content)
+        blobs.put(content)
+    return dg.Output(raw_generations, metadata={"media": len(digests)})
+
+
+def _read_table(file, schema: pa.Schema, what: str) -> pa.Table:  # type: ignore[no-untyped-def]  # Dagster evaluates annotations
+    try:
+        return conform(pq.read_table(file), schema, what=what)
+    except (pa.ArrowInvalid, OSError):
+        raise ContractError(f"{what}: {file.name} is not whole Parquet; deliver it again") from None

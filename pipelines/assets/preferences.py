@@ -1,0 +1,162 @@
+"""preferences: what people meant, as pairs with evidence, validated and frozen in a snapshot."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pyarrow as pa
+
+from data_contracts.contract import load_contract
+from data_contracts.labels import GENERAL
+from pipelines.append_io import read_batch
+from pipelines.assets.turns import TURNS
+from pipelines.code_version import code_version
+from pipelines.io_managers import PARENTS
+from pipelines.preferences.card import card_markdown, dataset_card
+from pipelines.preferences.making import make_preferences
+from pipelines.resources import Wheel
+from pipelines.signals.drops import join_drops
+from pipelines.stores import read_asset_table, write_snapshot
+from pipelines.stores.enforcer import describe_violations, find_violations
+
+_OUT = {"key_prefix": "preferences", "io_manager_key": "tables"}
+CONTRACT = "preference_pair"
+SNAPSHOT_POINTER = "preferences/preference_snapshot"
+
+
+@dg.multi_asset(
+    outs={
+        "user_intents": dg.AssetOut(**_OUT),
+        "generation_labels": dg.AssetOut(**_OUT),
+        "pair_drops": dg.AssetOut(**_OUT),
+        "preference_pairs": dg.AssetOut(**_OUT),
+    },
+    group_name="preferences",
+    partitions_def=TURNS,
+    ins={
+        "trusted_signals": dg.AssetIn(["signals", "trusted_signals"]),
+        "exposures": dg.AssetIn(["signals", "exposures"]),
+        "prompts": dg.AssetIn(["artifacts", "prompts"]),
+        "generations": dg.AssetIn(["artifacts", "generations"]),
+    },
+    deps=[dg.AssetKey(["annotation", "annotations"])],
+)
+def inferred_preferences(
+    context: dg.AssetExecutionContext,
+    wheel: Wheel,
+    trusted_signals: pa.Table,
+    exposures: pa.Table,
+    prompts: pa.Table,
+    generations: pa.Table,
+) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table]]:
+    """Read signals for intent, anchored in annotators' raw answers; pair what follows."""
+    digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
+    turn = context.partition_key
+    made = make_preferences(
+        trusted_signals,
+        exposures,
+        answers,
+        prompts,
+        generations,
+        **wheel.settings.pairs.model_dump(),
+        seed=wheel.settings.seed,
+        quality=lambda: _oracle(wheel, turn),
+    )
+    parents = {PARENTS: [digest]}
+    return (
+        dg.Output(made.user_intents, metadata={**parents, **made.figures}),
+        dg.Output(made.generation_labels, metadata=parents),
+        dg.Output(made.drops, metadata=parents),
+        dg.Output(made.pairs, metadata=parents),
+    )
+
+
+@dg.asset_check(
+    asset=dg.AssetKey(["preferences", "preference_pairs"]),
+    blocking=True,
+    name="keeps_its_contract",
+    partitions_def=TURNS,
+)
+def pairs_keep_their_contract(
+    context: dg.AssetCheckExecutionContext, wheel: Wheel
+) -> dg.AssetCheckResult:
+    """Every rule of the contract, over the whole table; offenders are named by id."""
+    stores, contract = wheel.stores, load_contract(CONTRACT)
+    found = read_asset_table(
+        stores, "preferences/preference_pairs", clearance=GENERAL, partition=context.partition_key
+    )
+    now = datetime.now(UTC)
+    violations = find_violations(found.table, contract, now=now)
+    passed = violations.num_rows == 0
+    stores.catalogue.record_validation(
+        found.digest,
+        contract=CONTRACT,
+        version=contract.version,
+        passed=passed,
+        rules=[str(rule) for rule in contract.rules],
+        rows=found.table.num_rows,
+        at=now,
+    )
+    said = describe_violations(violations, contract, rows=found.table.num_rows)
+    return dg.AssetCheckResult(
+        passed=passed,
+        metadata={"rows": found.table.num_rows, "rules": len(contract.rules)}
+        | ({} if passed else {"offenders": dg.MetadataValue.text(said)}),
+    )
+
+
+@dg.asset(
+    key_prefix="preferences",
+    group_name="preferences",
+    partitions_def=TURNS,
+    deps=[
+        dg.AssetKey(["preferences", "preference_pairs"]),
+        dg.AssetKey(["preferences", "pair_drops"]),
+    ],
+)
+def preference_snapshot(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
+    """The pairs, frozen with their dataset card; shut until the check above has passed."""
+    stores, turn = wheel.stores, context.partition_key
+    pairs = read_asset_table(
+        stores, "preferences/preference_pairs", clearance=GENERAL, partition=turn
+    )
+    drops = [
+        read_asset_table(stores, name, clearance=GENERAL, partition=turn).table
+        for name in ("signals/signal_drops", "preferences/pair_drops")
+    ]
+    card = dataset_card(
+        pairs.table,
+        join_drops(*drops),
+        None,
+        origin="events, generations and annotations of one turn of the wheel in a simulated studio",
+    )
+    manifest = write_snapshot(
+        stores,
+        pairs.table,
+        parents=[pairs.digest],
+        card=card,
+        configuration_digest=wheel.settings.digest,
+        code_version=code_version(),
+        at=datetime.now(UTC),
+    )
+    pointer = f"{SNAPSHOT_POINTER}/{turn}"
+    stores.catalogue.swap_pointer(
+        pointer,
+        expected=stores.catalogue.pointer(pointer),
+        new=manifest.snapshot_id,
+        reason="materialised",
+        by=f"run {context.run_id}",
+        at=datetime.now(UTC),
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "snapshot": manifest.snapshot_id,
+            "pairs": manifest.pairs,
+            "card": dg.MetadataValue.md(card_markdown(card)),
+        }
+    )
+
+
+def _oracle(wheel: Wheel, turn: str) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(wheel.inbox.file(turn, "oracle"))

@@ -1,0 +1,81 @@
+"""What one training run may read: a validated snapshot and the content its pairs name."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final
+
+from data_contracts.errors import FlywheelError
+from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
+from data_contracts.labels import GENERAL, Label
+from data_contracts.training import TrainingPair
+from pipelines.stores import Stores, open_snapshot
+
+_COLUMNS: Final = ("prompt_id", "chosen_id", "rejected_id", "aspect", "target", "weight")
+
+
+class SnapshotBundle:
+    """A `TrainingBundle` over the stores; it opens nothing but what the snapshot names."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        snapshot_id: SnapshotId,
+        prompts: Digest,
+        generations: Digest,
+        clearance: Label = GENERAL,
+    ) -> None:
+        self._stores = stores
+        self._snapshot = open_snapshot(stores, snapshot_id, clearance)
+        for digest in (prompts, generations):
+            stores.catalogue.check_readable(digest, clearance)
+        texts = stores.derived.read(prompts, columns=["prompt_id", "text"])
+        self._texts = dict(zip(*(c.to_pylist() for c in texts.columns), strict=True))
+        media = stores.derived.read(generations, columns=["generation_id", "modality", "blob"])
+        ids, modalities, blobs = (c.to_pylist() for c in media.columns)
+        self._media = dict(zip(ids, zip(modalities, blobs, strict=True), strict=True))
+
+    @property
+    def snapshot_id(self) -> SnapshotId:
+        """Return which snapshot this is."""
+        return self._snapshot.manifest.snapshot_id
+
+    @cached_property
+    def digest(self) -> Digest:
+        """Return the SHA-256 over the pairs and the content they name."""
+        digest = hashlib.sha256(self._snapshot.manifest.digest.encode())
+        pairs = self._snapshot.pairs
+        named = {*pairs["chosen_id"].to_pylist(), *pairs["rejected_id"].to_pylist()}
+        for generation_id in sorted(named):
+            digest.update(f"{generation_id}:{self._media[generation_id][1]}\0".encode())
+        return Digest(digest.hexdigest())
+
+    def pairs(self, split: str) -> Sequence[TrainingPair]:
+        """Return the pairs of *split* in order of their ids."""
+        table = self._snapshot.pairs
+        rows = table.filter(table["split"].to_numpy(zero_copy_only=False) == split)
+        columns = rows.sort_by("pair_id").select(list(_COLUMNS)).to_pylist()
+        return [TrainingPair(**row) for row in columns]
+
+    def prompt_text(self, prompt_id: PromptId) -> str:
+        """Return what was asked."""
+        return str(self._texts[prompt_id])
+
+    def modality(self, generation_id: GenerationId) -> str:
+        """Return "text", "image" or "video"."""
+        return str(self._media[generation_id][0])
+
+    def content(self, generation_id: GenerationId) -> bytes:
+        """Return the media as stored.
+
+        Raises:
+            FlywheelError: only ratings of this generation are known.
+        """
+        blob = self._media[generation_id][1]
+        if blob is None:
+            raise FlywheelError(
+                f"generation {generation_id} has no stored content (only its ratings are known); "
+                "train on a set that has content"
+            )
+        return self._stores.blobs.get(Digest(blob))

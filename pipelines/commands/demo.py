@@ -1,0 +1,53 @@
+"""`flywheel demo`: the whole wheel on a simulated studio."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.commands.options import AsJson, Reports
+from pipelines.commands.reply import reply
+
+
+def demo(
+    root: Annotated[Path, typer.Option(help="Folder for the wheels, one an arm and seed.")] = Path(
+        ".flywheel/demo"
+    ),
+    reports: Reports = Path("reports"),
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Repeat for several.  [default: 7]", min=0)
+    ] = None,
+    mockery: Annotated[
+        float | None, typer.Option(help="Share of downloads that are mockery.", min=0, max=0.9)
+    ] = None,
+    all_arms: Annotated[
+        bool, typer.Option("--all-arms", help="All seven arms, not only base, naive and ours.")
+    ] = False,
+    nano: Annotated[
+        bool, typer.Option("--nano", help="A wheel of seconds: it turns, its quality is untuned.")
+    ] = False,
+    turns: Annotated[int, typer.Option(help="Turns of the wheel.", min=1, max=10)] = 2,
+    settings: Annotated[
+        Path | None, typer.Option(help="TOML file; what it leaves out keeps its default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn the wheel on a simulated studio and write reports/demo.html.
+
+    Example: flywheel demo --seed 7 --seed 8 --mockery 0.5
+    """
+    from pipelines.demo import DemoOptions, run_demo
+
+    page = run_demo(
+        DemoOptions(
+            root=root,
+            reports=reports,
+            seeds=seed or [7],
+            mockery=mockery,
+            all_arms=all_arms,
+            nano=nano,
+            turns=turns,
+            settings=settings,
+        )
+    )
+    reply({"report": str(page)}, [f"report: {page}"], as_json=as_json)

@@ -1,0 +1,78 @@
+"""The Dagster code location of one wheel: FLYWHEEL_ROOT names its folder."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.append_io import AppendIOManager
+from pipelines.assets import annotation, artifacts, backbone, finetune, preferences, signals, traces
+from pipelines.assets import reward_models as reward_assets
+from pipelines.assets.turns import TURNS
+from pipelines.io_managers import RefusingIOManager, TableIOManager
+from pipelines.resources import Wheel
+from pipelines.settings import read_resolved
+from pipelines.world.desk import SimulatedDesk
+
+MODULES = (traces, artifacts, signals, annotation, preferences, backbone, reward_assets, finetune)
+
+turn_job = dg.define_asset_job(
+    "turn",
+    selection=dg.AssetSelection.all(),
+    partitions_def=TURNS,
+    executor_def=dg.in_process_executor,
+    description="One turn of the wheel: from a delivery to a released policy.",
+)
+post_training_job = dg.define_asset_job(
+    "post_training",
+    selection=dg.AssetSelection.groups("reward_models", "finetune"),
+    partitions_def=TURNS,
+    executor_def=dg.in_process_executor,
+    description="Reward model, SFT, DPO, report and gate on a snapshot that stands already.",
+)
+
+
+def build_definitions(root: Path) -> dg.Definitions:
+    """Return assets, checks, jobs and sensors of the wheel under *root*."""
+    read_resolved(root)  # a folder without a wheel is refused here, in one sentence
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(MODULES),
+        asset_checks=dg.load_asset_checks_from_modules(MODULES),
+        jobs=[turn_job, post_training_job],
+        sensors=[delivery_sensor(root)],
+        resources={
+            "io_manager": RefusingIOManager(),
+            "tables": TableIOManager(root=str(root)),
+            "append": AppendIOManager(root=str(root)),
+            "wheel": Wheel(root=str(root)),
+            "desk": SimulatedDesk(root=str(root)),
+            "pipes": dg.PipesSubprocessClient(),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+def delivery_sensor(root: Path) -> dg.SensorDefinition:
+    """Return a sensor that starts a turn of the wheel when a delivery has arrived whole."""
+
+    @dg.sensor(job=turn_job, name="delivery_arrived", minimum_interval_seconds=30)
+    def delivery_arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        arrived = Wheel(root=str(root)).inbox.turns()
+        known = set(context.instance.get_dynamic_partitions("turn"))
+        new = [turn for turn in arrived if turn not in known]
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=turn, partition_key=turn) for turn in new],
+            dynamic_partitions_requests=[TURNS.build_add_request(new)] if new else [],
+        )
+
+    return delivery_arrived
+
+
+def _root() -> Path:
+    return Path(os.environ.get("FLYWHEEL_ROOT", ".flywheel/demo/ours-7"))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the definitions of the wheel that FLYWHEEL_ROOT names."""
+    return build_definitions(_root())

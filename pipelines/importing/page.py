@@ -1,0 +1,135 @@
+"""The page of one import: figures for machines, one self-contained page for people."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from pipelines.report.looks import ASPECTS, STAGES
+
+Figures = Mapping[str, Any]
+
+# Customary: below the first nothing should be concluded, from the second on firmly (Krippendorff).
+TENTATIVE, FIRM = 0.667, 0.8
+# One hue, from one end of a scale to the other.
+_LADDER: Final = ("#bd6a3c", "#d9a441", "#b9b4aa", "#6aa5b8", "#0d5f8f")
+_ORIGINS: Final = {
+    "dsg_tifa160": "People rated how well images of five text-to-image models fit their prompts. "
+    "The images are not part of the set, so nothing is trained here.",
+    "hh_rlhf": "People were shown two continuations of a dialogue and chose the more harmless "
+    "one. The texts can be offensive: they are trained on, and never shown or logged.",
+}
+_SOURCES: Final = {
+    "dsg_tifa160": "Cho et al., Davidsonian Scene Graph, ICLR 2024, arXiv:2310.18235",
+    "hh_rlhf": "Bai et al., Training a Helpful and Harmless Assistant with RLHF, arXiv:2204.05862",
+}
+
+
+def write_page(figures: Figures, reports: Path) -> Path:
+    """Write `import-NAME.json` and `import-NAME.html` into *reports*; return the page.
+
+    Raises:
+        OSError: the disk refused; what stood there before still stands.
+    """
+    reports.mkdir(parents=True, exist_ok=True)
+    stem = f"import-{figures['set']}"
+    told = json.dumps(figures, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    _replace(reports / f"{stem}.json", told + "\n")
+    _replace(reports / f"{stem}.html", render_page(figures))
+    return reports / f"{stem}.html"
+
+
+def render_page(figures: Figures) -> str:
+    """Render the figures of an import as HTML that needs no other file."""
+    return _environment().get_template("import.html.j2").render(
+        figures=figures,
+        headline=_headline(figures),
+        origin=_ORIGINS.get(figures["set"], ""),
+        source=_SOURCES.get(figures["set"], ""),
+        aspect_names={name: title for name, (title, _) in ASPECTS.items()},
+        colours=_colours,
+        stage_inks=STAGES,
+        tentative=TENTATIVE,
+        firm=FIRM,
+        standing=_standing,
+        verdict=_verdict(figures["learned"]),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("pipelines.importing", "templates"),
+                PackageLoader("pipelines.report", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    return environment
+
+
+def _headline(figures: Figures) -> str:
+    measured = [each for each in figures["agreement"] if each["alpha"] is not None]
+    if measured:
+        best = measured[0]
+        name = ASPECTS[best["aspect"]][0].lower()
+        return (
+            f"{best['annotators']} people, {best['answers']:,} answers: on {name} they agree "
+            f"with α = {best['alpha']:.3f}"
+        )
+    compared = figures["comparisons"]
+    return f"{compared['pairs']:,} pairs, each judged once by somebody unnamed"
+
+
+def _standing(alpha: float) -> str:
+    if alpha >= FIRM:
+        return "enough for firm conclusions"
+    return "enough for tentative conclusions" if alpha >= TENTATIVE else "too low to conclude from"
+
+
+def _verdict(learned: Figures | None) -> str:
+    if learned is None:
+        return ""
+    ranked = {each["judge"]: each for each in learned["ranked_as_people_did"]}
+    reward, shorter = ranked["reward"], ranked["shorter"]
+    said = (
+        f"The reward model ranks {100 * reward['mean']:.1f} % of {learned['held_out_pairs']} "
+        f"held-out pairs as people did [{100 * reward['low']:.1f}, {100 * reward['high']:.1f}]; "
+    )
+    if reward["low"] > 0.5:
+        said += "that is better than a coin"
+    else:
+        said += "that cannot be told from a coin"
+    if reward["low"] <= max(shorter["mean"], 1 - shorter["mean"]) <= reward["high"]:
+        said += ", and no better or worse than looking at the answers' lengths alone"
+    return said + "."
+
+
+def _colours(values: list[float]) -> list[str]:
+    """Give each level of a scale its place on the ladder."""
+    last = max(len(values) - 1, 1)
+    return [_LADDER[round(place * (len(_LADDER) - 1) / last)] for place in range(len(values))]
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, 0o644)  # mkstemp gives 0o600, which a page server could not read
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,109 @@
+"""From trusted signals and raw answers to pairs: the whole path, and the arms beside it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from data_contracts.errors import ContractError
+from pipelines.preferences.evidence import gather_evidence
+from pipelines.preferences.experiment_arms import naive_pairs, pairs_from_quality, shuffled_pairs
+from pipelines.preferences.intent import IntentFit, fit_intent
+from pipelines.preferences.pairs import Pairs, PairSettings, make_pairs
+from pipelines.preferences.target import TargetSettings
+from pipelines.signals.drops import join_drops
+from pipelines.signals.signal_table import INTENTS
+
+MAKINGS = ("fused", "naive", "explicit_only", "shuffled", "oracle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """What was inferred, what follows for training, and why the rest does not."""
+
+    pairs: pa.Table  # preference_pair rows
+    user_intents: pa.Table  # user_id, exposures, and a share for each intent
+    generation_labels: pa.Table  # generation_id, label in [0, 1], uncertainty
+    drops: pa.Table
+    figures: dict[str, int | float | str]
+
+
+def make_preferences(
+    trusted: pa.Table,
+    exposures: pa.Table,
+    answers: pa.Table,
+    prompts: pa.Table,
+    generations: pa.Table,
+    *,
+    making: str,
+    min_confidence: float,
+    per_prompt: int,
+    seed: int,
+    quality: Callable[[], pa.Table],
+) -> Preferences:
+    """Make preference pairs.
+
+    Args:
+        trusted: exposures that may be learned from.
+        exposures: all of them; only *naive* believes every one.
+        answers: annotators' raw answers.
+        prompts: prompt contract.
+        generations: generation contract.
+        making: one of `MAKINGS`; all but *fused* are arms that experiments compare with.
+        min_confidence: below it a pair is undecided.
+        per_prompt: most certain pairs kept of one prompt.
+        seed: of *shuffled*.
+        quality: true quality by generation, asked for by *oracle* alone.
+
+    Raises:
+        ContractError: *making* is unknown, or a table lacks a column.
+    """
+    if making not in MAKINGS:
+        raise ContractError(f"pairs cannot be made by {making!r}; use {', '.join(MAKINGS)}")
+    settings = PairSettings(
+        per_prompt=per_prompt, target=TargetSettings(min_confidence=min_confidence)
+    )
+    signals = None if making == "explicit_only" else trusted
+    fit = fit_intent(signals, answers, generations=generations)
+    evidence = gather_evidence(signals, answers)
+    if making == "naive":
+        made = naive_pairs(exposures, prompts, generations, evidence, settings=settings)
+    elif making == "oracle":
+        made = pairs_from_quality(quality(), prompts, generations, evidence, settings=settings)
+    else:
+        made = make_pairs(fit, prompts, generations, evidence, settings=settings)
+    if making == "shuffled":
+        made = Pairs(shuffled_pairs(made.table, np.random.default_rng(seed)), made.drops)
+    return Preferences(
+        pairs=made.table,
+        user_intents=_user_intents(fit),
+        generation_labels=_generation_labels(fit),
+        drops=join_drops(fit.drops, made.drops),
+        figures={
+            "iterations": fit.iterations,
+            "converged": str(fit.converged),
+            "prior": fit.prior,
+            "pairs": made.table.num_rows,
+            **{f"share of {name}": round(s, 4) for name, s in fit.intent_shares.items()},
+        },
+    )
+
+
+def _user_intents(fit: IntentFit) -> pa.Table:
+    columns = {"user_id": pa.array(fit.users, pa.string()), "exposures": fit.user_exposures}
+    columns |= {f"{name}_share": fit.user_intents[:, k] for k, name in enumerate(INTENTS)}
+    return pa.table(columns)
+
+
+def _generation_labels(fit: IntentFit) -> pa.Table:
+    levels = np.linspace(0.0, 1.0, fit.posterior.shape[1])
+    mean = fit.posterior @ levels
+    spread = np.sqrt(np.maximum(fit.posterior @ levels**2 - mean**2, 0.0))
+    return pa.table(
+        {
+            "generation_id": pa.array(fit.generation_ids, pa.string()),
+            "label": mean,
+            "uncertainty": spread,
+        }
+    )

@@ -1,0 +1,135 @@
+"""What a person may set, read once from TOML, frozen, and passed on as an argument."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data_contracts.errors import FlywheelError
+from finetune.config import DpoConfig, ReleaseGate, SftConfig
+from reward_models.config import RewardConfig
+
+RESOLVED: Final = "wheel.json"
+
+PairMaking = Literal["fused", "naive", "explicit_only", "shuffled", "oracle"]
+Method = Literal["dpo", "sft_only"]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StudioConfig(_Settings):
+    """How large the simulated studio is (see `pipelines.world.studio`)."""
+
+    prompts: int = Field(default=320, ge=8)  # asked in one turn of the wheel
+    grids: int = Field(default=2, ge=1, le=4)  # of four pictures a prompt
+    users: int = Field(default=1500, ge=50)
+    sessions: int = Field(default=9000, ge=50)
+    mocker_share: float = Field(default=0.12, ge=0, le=0.5)
+    mockery: float = Field(default=0.5, ge=0, le=0.9)  # share of downloads that are mockery
+    bot_share: float = Field(default=0.01, ge=0, le=0.5)
+    annotators: int = Field(default=12, ge=1)
+    answers_per_task: int = Field(default=3, ge=1)
+    heldout_prompts: int = Field(default=300, ge=4)
+
+
+class QueueConfig(_Settings):
+    """What annotators are asked."""
+
+    budget: int = Field(default=900, ge=0)  # tasks a turn of the wheel
+    exploration: float = Field(default=0.5, ge=0, le=1)  # share of prompts drawn at random
+
+
+class PairsConfig(_Settings):
+    """Which pairs training gets."""
+
+    making: PairMaking = "fused"
+    min_confidence: float = Field(default=0.65, ge=0.5, le=1)
+    per_prompt: int = Field(default=12, ge=1)
+
+
+class GateConfig(ReleaseGate):
+    """When a policy is released, and on how many samples that is decided."""
+
+    prompts: int = Field(default=64, ge=2)  # prompts of the held-out and validation splits
+    samples: int = Field(default=6, ge=2)  # pictures a prompt and policy
+
+
+class ScoringConfig(_Settings):
+    """How the demo measures true quality afterwards; nothing of it reaches training."""
+
+    samples: int = Field(default=2, ge=1)  # pictures a held-out prompt
+    validity_samples: int = Field(default=2000, ge=8)
+
+
+class WheelSettings(_Settings):
+    """Everything that one wheel is run with."""
+
+    name: str = "ours"
+    seed: int = Field(default=7, ge=0, lt=2**31)
+    method: Method = "dpo"
+    studio: StudioConfig = StudioConfig()
+    queue: QueueConfig = QueueConfig()
+    pairs: PairsConfig = PairsConfig()
+    sft: SftConfig = SftConfig()
+    dpo: DpoConfig = DpoConfig()
+    reward: RewardConfig = RewardConfig()
+    gate: GateConfig = GateConfig()
+    scoring: ScoringConfig = ScoringConfig()
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the resolved settings, wherever they were written down."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def read_settings(path: Path) -> WheelSettings:
+    """Read a TOML file that a person wrote.
+
+    Raises:
+        FlywheelError: not readable, not TOML, or a field that is unknown or out of range.
+    """
+    try:
+        written = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise FlywheelError(
+            f"{path.name}: cannot be read ({error.strerror}); check the path"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FlywheelError(f"{path.name}: not valid TOML: {error}") from None
+    return _validated(written, path.name)
+
+
+def write_resolved(settings: WheelSettings, root: Path) -> None:
+    """Write the resolved settings beside what they make."""
+    root.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(settings.model_dump(mode="json"), indent=2, sort_keys=True)
+    (root / RESOLVED).write_text(content + "\n", "utf-8")
+
+
+def read_resolved(root: Path) -> WheelSettings:
+    """Read the settings that the wheel under *root* was started with.
+
+    Raises:
+        FlywheelError: there is no wheel under *root*, or its settings are damaged.
+    """
+    file = root / RESOLVED
+    if not file.is_file():
+        raise FlywheelError(f"no wheel in {root.name}: {RESOLVED} is missing; run `flywheel demo`")
+    try:
+        return _validated(json.loads(file.read_text("utf-8")), file.name)
+    except ValueError as error:
+        raise FlywheelError(f"{file.name} is not valid JSON: {error}; run the demo again") from None
+
+
+def _validated(written: object, name: str) -> WheelSettings:
+    try:
+        return WheelSettings.model_validate(written)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise FlywheelError(f"{name}: " + "; ".join(faults)) from None

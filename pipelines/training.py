@@ -1,0 +1,170 @@
+"""The process that trains: started by Dagster as a Pipes subprocess, one model a process.
+
+    python -m pipelines.training JOB.json
+
+It reads a validated snapshot, trains, stores the checkpoint whole or not at all, and reports
+through Pipes. torch lives here, not in the orchestrator.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from data_contracts.errors import FlywheelError
+from data_contracts.ids import CheckpointId, Digest, SnapshotId
+from pipelines.bundle import SnapshotBundle
+from pipelines.code_version import code_version
+from pipelines.piped import Progress, run_under_pipes
+from pipelines.stores import CheckpointFields, Parent, Stores, open_stores
+from pipelines.stores.digests import json_digest
+
+
+class TrainingJob(BaseModel):
+    """One training run, resolved: what, from what, with which settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["sft", "dpo", "reward"]
+    root: Path
+    snapshot_id: str
+    prompts: str  # digest of the prompts' table
+    generations: str  # digest of the generations' table
+    policy: str  # checkpoint that training starts from
+    reference: str | None = None  # the policy released last; for dpo
+    configuration: dict[str, Any]
+    pointer: str  # where the new checkpoint is announced
+
+    @property
+    def digest(self) -> str:
+        """Return what names this run: configuration, snapshot, parents and code."""
+        told = self.model_dump(mode="json", exclude={"root", "pointer"})
+        return json_digest({**told, "code": code_version()})
+
+
+def run_job(job: TrainingJob, progress: Progress) -> dict[str, Any]:
+    """Train as *job* says, store the checkpoint and return what Dagster shows of it."""
+    stores = open_stores(job.root)
+    bundle = SnapshotBundle(
+        stores,
+        snapshot_id=SnapshotId(job.snapshot_id),
+        prompts=Digest(job.prompts),
+        generations=Digest(job.generations),
+    )
+    train = {"sft": _train_sft, "dpo": _train_dpo, "reward": _train_reward}[job.kind]
+    save, seen, figures = train(job, stores, bundle, progress)
+    parents = [job.policy, *([job.reference] if job.reference else [])]
+    manifest = stores.checkpoints.manifest(CheckpointId(job.policy))
+    snapshot = stores.catalogue.object(job.snapshot_id)
+    fields = CheckpointFields(
+        kind=job.kind,
+        parents=tuple(sorted({*parents, job.snapshot_id})),
+        label=tuple(sorted(snapshot.label.owners | set(manifest.label))),
+        label_epoch=max(snapshot.label_epoch, manifest.label_epoch),
+        code_version=code_version(),
+        configuration_digest=job.digest,
+        modalities=("image", "text"),
+        samples_seen=json_digest(seen),
+    )
+    with stores.checkpoints.writer(fields) as writer:
+        save(writer.folder)
+        (writer.folder / "samples_seen.json").write_text(json.dumps(seen), "utf-8")
+    stores.catalogue.register(
+        writer.checkpoint_id, "checkpoint", [*parents, Parent(job.snapshot_id, "evidence")]
+    )
+    stores.catalogue.swap_pointer(
+        job.pointer,
+        expected=stores.catalogue.pointer(job.pointer),
+        new=writer.checkpoint_id,
+        reason=f"trained ({job.kind})",
+        by="training",
+        at=datetime.now(UTC),
+    )
+    return {"checkpoint": writer.checkpoint_id, "configuration_digest": job.digest, **figures}
+
+
+Trained = tuple[Callable[[Path], None], list[list[str]], dict[str, Any]]
+
+
+def _train_sft(
+    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, progress: Progress
+) -> Trained:
+    from finetune.config import SftConfig
+    from finetune.sft_trainer import train_sft
+
+    run = train_sft(
+        bundle,
+        policy=_load_policy(stores, job.policy),
+        config=SftConfig(**job.configuration),
+        progress=progress,
+    )
+    return run.backbone.save, _names(run.samples_seen), _figures(run.curves, run.seconds)
+
+
+def _train_dpo(
+    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, progress: Progress
+) -> Trained:
+    from finetune.config import DpoConfig
+    from finetune.dpo_trainer import train_dpo
+
+    if job.reference is None:
+        raise FlywheelError("a dpo job needs a reference: the policy released last")
+    run = train_dpo(
+        bundle,
+        policy=_load_policy(stores, job.policy),
+        reference=_load_policy(stores, job.reference),
+        config=DpoConfig(**job.configuration),
+        progress=progress,
+    )
+    return run.backbone.save, _names(run.samples_seen), _figures(run.curves, run.seconds)
+
+
+def _train_reward(
+    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, progress: Progress
+) -> Trained:
+    from reward_models.config import RewardConfig
+    from reward_models.trainer import train_reward
+
+    run = train_reward(
+        bundle,
+        backbone=_load_policy(stores, job.policy),
+        config=RewardConfig(**job.configuration),
+        progress=progress,
+    )
+    validation = None if run.validation is None else asdict(run.validation)
+    figures = _figures(run.curves, run.seconds) | {
+        "validation": validation,
+        "validation_pairs": run.validation_pairs,
+    }
+    return run.scorer.save, _names(run.samples_seen), figures
+
+
+def _load_policy(stores: Stores, checkpoint: str) -> Any:
+    from backbone.emu3 import Emu3Backbone
+
+    stores.checkpoints.verify(CheckpointId(checkpoint))
+    return Emu3Backbone.load(stores.checkpoints.path(CheckpointId(checkpoint)))
+
+
+def _names(samples: Any) -> list[list[str]]:
+    return [list(names) for _, names in samples]
+
+
+def _figures(curves: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    points = {name: [[int(s), float(v)] for s, v in curve] for name, curve in curves.items()}
+    return {"curves": points, "seconds": round(seconds, 2)}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job named on the command line, under Dagster Pipes where there is one."""
+    job = TrainingJob.model_validate_json(Path(arguments[0]).read_text("utf-8"))
+    return run_under_pipes(job.kind, lambda progress: run_job(job, progress))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
