@@ -11,7 +11,7 @@ export GX_ANALYTICS_ENABLED := false
 export TOKENIZERS_PARALLELISM := false
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test check bench clean help
+.PHONY: setup demo test test-slow check backbone bench clean help
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -26,14 +26,20 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## turn the wheel twice and write reports/demo.html
 	$(BIN)/flywheel demo
 
-test: setup ## run every test
-	$(BIN)/python -m pytest
+test: setup ## run the tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: setup ## run the tests that take minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 check: setup ## lint, types, walls
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+backbone: setup ## make backbone/tiny again (about an hour on one core)
+	$(BIN)/python -m pipelines.world.pretrain --out backbone/tiny
 
 bench: setup ## measure; one file a claim
 	$(BIN)/python -m benchmarks

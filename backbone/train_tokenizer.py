@@ -20,6 +20,7 @@ Progress = Callable[[int, float], None]
 
 _DECAY: Final = 0.97
 _COMMITMENT: Final = 0.5
+_CONSISTENCY: Final = 2.0
 
 
 class TrainableTokenizer(nn.Module):
@@ -101,7 +102,7 @@ def train_tokenizer(
         pictures = draw(batch_size)
         x = _to_tensor(pictures)
         latents = net.encode(x)
-        commitment: Tensor | float = 0.0
+        commitment = _CONSISTENCY * _inconsistency(latents, x)
         if step >= warmup_steps:
             flat = latents.reshape(-1, latents.shape[-1])
             if averages is None:
@@ -110,7 +111,7 @@ def train_tokenizer(
             if step < total - steps // 4:
                 _follow(codebook, averages, codes, flat.detach(), revive=step % 20 == 0)
             quantised = codebook[codes].view_as(latents)
-            commitment = _COMMITMENT * (latents - quantised).pow(2).mean()
+            commitment = commitment + _COMMITMENT * (latents - quantised).pow(2).mean()
             latents = latents + (quantised - latents).detach()
         error = net.decode(latents) - x
         # Most pixels are plain background, and shapes differ at their edges only: without
@@ -140,6 +141,26 @@ def _detail(x: Tensor) -> Tensor:
     """Mark pixels that differ from their picture's most common colour (by its median)."""
     median = x.flatten(2).median(-1).values[..., None, None]
     return ((x - median).abs().amax(1, keepdim=True) > 0.1).float()
+
+
+def _inconsistency(latents: Tensor, x: Tensor) -> Tensor:
+    """Return how far latents of equal patches are from their mean, squared.
+
+    Emu3's encoder normalises over the whole picture, so that one patch of plain sky would get
+    many codes, and the language model would have to learn them all.
+    """
+    n, rows, columns, channels = latents.shape
+    height, width = x.shape[2] // rows, x.shape[3] // columns
+    patches = functional.unfold(x, (height, width), stride=(height, width)).transpose(1, 2)
+    # A random projection tells patches apart far faster than comparing all their pixels.
+    generator = torch.Generator().manual_seed(0)
+    lens = torch.randn(patches.shape[-1], generator=generator, dtype=torch.float64)
+    _, kind = torch.unique((patches.double() @ lens).round(decimals=6), return_inverse=True)
+    kind, flat = kind.reshape(-1), latents.reshape(-1, channels)
+    count = torch.bincount(kind).float()
+    with torch.no_grad():
+        total = torch.zeros(len(count), channels).index_add_(0, kind, flat)
+    return (flat - (total / count[:, None])[kind]).pow(2).mean()
 
 
 def _edges(x: Tensor) -> Tensor:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
+from data_contracts.ids import Digest, GenerationId, PairId, PromptId, SnapshotId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPair:
     """One judgement as training sees it: ids, what to aim at, and how much to care."""
 
+    pair_id: PairId
     prompt_id: PromptId
     chosen_id: GenerationId
     rejected_id: GenerationId

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
+import pyarrow.compute as pc
+
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
 from data_contracts.labels import GENERAL, Label
 from data_contracts.training import TrainingPair
 from pipelines.stores import Stores, open_snapshot
 
-_COLUMNS: Final = ("prompt_id", "chosen_id", "rejected_id", "aspect", "target", "weight")
+_COLUMNS: Final = (
+    "pair_id", "prompt_id", "chosen_id", "rejected_id", "aspect", "target", "weight",
+)  # fmt: skip
 
 
 class SnapshotBundle:

@@ -9,12 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
 from data_contracts.labels import GENERAL
 from pipelines.piped import Progress, run_under_pipes
+from pipelines.preferences.splits import split_prompts
 from pipelines.settings import GateConfig
 from pipelines.stores import Stores, open_snapshot, open_stores
 
@@ -25,8 +27,8 @@ class EvaluationJob(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path
-    snapshot_id: str  # its held-out and validation prompts are sampled
-    prompts: str  # digest of the prompts' table
+    snapshot_id: str  # what the candidate learned from
+    prompts: str  # digest of the prompts' table; those held out of training are sampled
     candidate: str
     champion: str
     reward_model: str
@@ -42,7 +44,8 @@ def run_job(job: EvaluationJob, progress: Progress) -> dict[str, Any]:
     from reward_models.scorer import RewardScorer
 
     stores = open_stores(job.root)
-    texts = unseen_prompts(stores, job.snapshot_id, job.prompts)[: job.gate.prompts]
+    open_snapshot(stores, SnapshotId(job.snapshot_id), GENERAL)  # refused unless validated
+    texts = unseen_prompts(stores, job.prompts)[: job.gate.prompts]
     if len(texts) < 2:
         raise FlywheelError(
             "fewer than two prompts were held out of training, so nothing can be measured; "
@@ -73,14 +76,13 @@ def run_job(job: EvaluationJob, progress: Progress) -> dict[str, Any]:
     }
 
 
-def unseen_prompts(stores: Stores, snapshot_id: str, prompts: str) -> list[str]:
-    """Return the texts of the prompts whose pairs training did not see, in order of their ids."""
-    pairs = open_snapshot(stores, SnapshotId(snapshot_id), GENERAL).pairs
-    splits = dict(zip(pairs["prompt_id"].to_pylist(), pairs["split"].to_pylist(), strict=True))
-    unseen = {prompt for prompt, split in splits.items() if split != "train"}
-    table = stores.derived.read(Digest(prompts), columns=["prompt_id", "text"])
-    rows = sorted(zip(*(c.to_pylist() for c in table.columns), strict=True))
-    return [text for prompt_id, text in rows if prompt_id in unseen]
+def unseen_prompts(stores: Stores, prompts: str) -> list[str]:
+    """Return the texts of the prompts that training never sees, in order of their ids."""
+    table = stores.derived.read(Digest(prompts))
+    splits = split_prompts(table)
+    unseen = set(splits.filter(pc.not_equal(splits["split"], "train"))["prompt_id"].to_pylist())
+    rows = zip(table["prompt_id"].to_pylist(), table["text"].to_pylist(), strict=True)
+    return [text for prompt_id, text in sorted(rows) if prompt_id in unseen]
 
 
 def _plain(value: Any) -> Any:
@@ -90,10 +92,14 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+def run_file(file: Path, progress: Progress) -> dict[str, Any]:
+    """Run the resolved job in *file*."""
+    return run_job(EvaluationJob.model_validate_json(file.read_text("utf-8")), progress)
+
+
 def main(arguments: list[str]) -> int:
-    """Run the job named on the command line."""
-    job = EvaluationJob.model_validate_json(Path(arguments[0]).read_text("utf-8"))
-    return run_under_pipes("evaluation", lambda progress: run_job(job, progress))
+    """Run the job named on the command line, speaking to Dagster Pipes where there is one."""
+    return run_under_pipes(Path(arguments[0]).stem, lambda say: run_file(Path(arguments[0]), say))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ class WheelSettings(_Settings):
     name: str = "ours"
     seed: int = Field(default=7, ge=0, lt=2**31)
     method: Method = "dpo"
+    own_processes: bool = True  # training in processes of its own; False suits tiny tests
     studio: StudioConfig = StudioConfig()
     queue: QueueConfig = QueueConfig()
     pairs: PairsConfig = PairsConfig()

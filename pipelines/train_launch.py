@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import dagster as dg
@@ -44,13 +45,16 @@ def launch(
     folder.mkdir(exist_ok=True)
     file = folder / f"{context.partition_key}-{name}-{json_digest(dict(job))[:12]}.json"
     file.write_text(json.dumps(job, indent=2, sort_keys=True) + "\n", "utf-8")
-    threads = str(job.get("configuration", {}).get("threads", 1))
-    done = pipes.run(
-        command=[sys.executable, "-m", module, str(file)],
-        context=context,
-        env={"OMP_NUM_THREADS": threads},
-    )
-    (figures,) = done.get_custom_messages()
+    if wheel.settings.own_processes:
+        threads = str(job.get("configuration", {}).get("threads", 1))
+        done = pipes.run(
+            command=[sys.executable, "-m", module, str(file)],
+            context=context,
+            env={"OMP_NUM_THREADS": threads},
+        )
+        (figures,) = done.get_custom_messages()
+    else:
+        figures = import_module(module).run_file(file, lambda done, total: None)
     result = folder / f"{context.partition_key}-{name}.result.json"
     result.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", "utf-8")
     return dict(figures)

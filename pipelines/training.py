@@ -160,10 +160,14 @@ def _figures(curves: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     return {"curves": points, "seconds": round(seconds, 2)}
 
 
+def run_file(file: Path, progress: Progress) -> dict[str, Any]:
+    """Run the resolved job in *file*."""
+    return run_job(TrainingJob.model_validate_json(file.read_text("utf-8")), progress)
+
+
 def main(arguments: list[str]) -> int:
-    """Run the job named on the command line, under Dagster Pipes where there is one."""
-    job = TrainingJob.model_validate_json(Path(arguments[0]).read_text("utf-8"))
-    return run_under_pipes(job.kind, lambda progress: run_job(job, progress))
+    """Run the job named on the command line, speaking to Dagster Pipes where there is one."""
+    return run_under_pipes(Path(arguments[0]).stem, lambda say: run_file(Path(arguments[0]), say))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from data_contracts.errors import FlywheelError
-from data_contracts.training import TrainingBundle, TrainingPair
+from data_contracts.training import TrainingBundle
 from reward_models.sequences import IntArray, Sequences
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,11 +28,6 @@ class PreferenceRows:
         return len(self.names)
 
 
-def pair_name(pair: TrainingPair) -> str:
-    """Name a pair by what it compares, for the record of what each step saw."""
-    return f"{pair.chosen_id}>{pair.rejected_id}:{pair.aspect}"
-
-
 def preference_rows(bundle: TrainingBundle, sequences: Sequences, *, split: str) -> PreferenceRows:
     """Return the pairs of *split* that weigh anything; the others could not change a weight.
 
@@ -44,7 +39,7 @@ def preference_rows(bundle: TrainingBundle, sequences: Sequences, *, split: str)
     weight = np.array([p.weight for p in pairs], np.float64)
     bad = ~((target >= 0) & (target <= 1) & (weight >= 0) & (weight < np.inf))
     if bad.any():
-        named = "; ".join(pair_name(pairs[i]) for i in np.flatnonzero(bad)[:10])
+        named = "; ".join(pairs[i].pair_id for i in np.flatnonzero(bad)[:10])
         raise FlywheelError(
             f"split {split}: {int(bad.sum())} of {len(pairs)} pairs have a target outside [0, 1] "
             f"or a weight below 0: {named}"
@@ -56,7 +51,7 @@ def preference_rows(bundle: TrainingBundle, sequences: Sequences, *, split: str)
             "there is nothing to learn from"
         )
     return PreferenceRows(
-        names=tuple(pair_name(p) for p in kept),
+        names=tuple(p.pair_id for p in kept),
         prompts=tuple(p.prompt_id for p in kept),
         chosen=sequences.rows((p.prompt_id, p.chosen_id) for p in kept),
         rejected=sequences.rows((p.prompt_id, p.rejected_id) for p in kept),

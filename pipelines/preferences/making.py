@@ -72,7 +72,9 @@ def make_preferences(
     elif making == "oracle":
         made = pairs_from_quality(quality(), prompts, generations, evidence, settings=settings)
     else:
-        made = make_pairs(fit, prompts, generations, evidence, settings=settings)
+        made = make_pairs(
+            fit, prompts, generations, evidence, annotations=answers, settings=settings
+        )
     if making == "shuffled":
         made = Pairs(shuffled_pairs(made.table, np.random.default_rng(seed)), made.drops)
     return Preferences(

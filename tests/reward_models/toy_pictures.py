@@ -11,7 +11,7 @@ from backbone.architecture import tiny_config
 from backbone.emu3 import Emu3Backbone
 from backbone.pictures import stack_pngs, write_png
 from backbone.tokens import Grid, build_tokenizer
-from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
+from data_contracts.ids import Digest, GenerationId, PairId, PromptId, SnapshotId
 from data_contracts.training import TrainingPair
 
 SIDE = 8  # pixels: 2 x 2 picture tokens
@@ -53,6 +53,7 @@ def picture(colour: str, seed: int) -> bytes:
 
 def pair(number: int, **changes: object) -> TrainingPair:
     values: dict[str, object] = {
+        "pair_id": PairId(f"pair{number}"),
         "prompt_id": PromptId(f"p{number}"),
         "chosen_id": GenerationId(f"red{number}"),
         "rejected_id": GenerationId(f"blue{number}"),

@@ -1,0 +1,131 @@
+"""One nano turn of the wheel, for real: Dagster, stores, TRL, gate; then the laws it must keep."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from data_contracts.errors import ContractError
+from data_contracts.ids import SnapshotId
+from data_contracts.labels import GENERAL
+from pipelines.demo import DemoOptions, demo_settings
+from pipelines.inbox import Inbox
+from pipelines.settings import WheelSettings, write_resolved
+from pipelines.stores import Stores, open_snapshot, open_stores
+from pipelines.wheel import turn_wheel
+
+TURN = "turn-001"
+
+
+def quiet(stage, **more):
+    """Say nothing."""
+
+
+def nano(seed=7) -> WheelSettings:
+    return demo_settings(DemoOptions(nano=True)).model_copy(update={"seed": seed})
+
+
+def turned(root: Path, settings: WheelSettings) -> Stores:
+    write_resolved(settings, root)
+    turn_wheel(root, turns=1, deliveries=None, say=quiet)
+    return open_stores(root)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Stores:
+    return turned(tmp_path_factory.mktemp("wheel") / "a", nano())
+
+
+def pointers(stores: Stores) -> dict[str, str]:
+    """What every asset stands at; raw events keep the place of each row in its file."""
+    return {
+        name: value
+        for name, value in stores.catalogue.pointers().items()
+        if not name.startswith("traces/raw_events")
+    }
+
+
+def test_every_asset_of_the_turn_stands(wheel):
+    stands = {name.removesuffix(f"/{TURN}") for name in wheel.catalogue.pointers()}
+    assert {
+        "artifacts/generations", "signals/trusted_signals", "annotation/annotation_tasks",
+        "preferences/preference_pairs", "preferences/preference_snapshot",
+        "reward_models/reward_model", "finetune/sft_policy", "finetune/dpo_policy",
+    } <= stands  # fmt: skip
+
+
+def test_received_is_accepted_and_quarantined(wheel):
+    raw = wheel.derived.read(wheel.catalogue.pointer(f"traces/raw_events/{TURN}"))
+    accepted = wheel.append.read("events").num_rows
+    quarantined = wheel.append.read("quarantined_events").num_rows
+    assert raw.num_rows == accepted + quarantined
+
+
+def test_two_turns_with_one_seed_are_identical(wheel, tmp_path):
+    assert pointers(turned(tmp_path / "b", nano())) == pointers(wheel)
+
+
+def test_another_seed_is_another_turn(wheel, tmp_path):
+    other = pointers(turned(tmp_path / "c", nano(seed=8)))
+    assert other[f"preferences/preference_pairs/{TURN}"] not in pointers(wheel).values()
+
+
+def test_reversed_rows_give_the_same(wheel, tmp_path):
+    root = tmp_path / "d"
+    write_resolved(nano(), root)
+    delivered = Inbox(wheel.root).folder(TURN)
+    shutil.copytree(delivered, Inbox(root).folder(TURN))
+    for name in ("events", "generations", "prompts"):
+        file = Inbox(root).folder(TURN) / f"{name}.parquet"
+        table = pq.read_table(file)
+        pq.write_table(table.take(list(reversed(range(table.num_rows)))), file)
+    turn_wheel(root, turns=1, deliveries=None, say=quiet)
+    assert pointers(open_stores(root)) == pointers(wheel)
+
+
+def test_checkpoints_hold_safetensors_and_text_only(wheel):
+    kinds = {
+        file.suffix
+        for checkpoint in wheel.checkpoints.ids()
+        for file in wheel.checkpoints.path(checkpoint).rglob("*")
+        if file.is_file()
+    }
+    assert kinds <= {".safetensors", ".json", ".txt", ".jinja", ".model"}
+
+
+def test_the_snapshot_stays_shut_without_a_passing_validation(wheel):
+    snapshot = SnapshotId(wheel.catalogue.pointer(f"preferences/preference_snapshot/{TURN}"))
+    pairs = open_snapshot(wheel, snapshot, GENERAL)
+    record = wheel.catalogue.validation(pairs.manifest.digest, "preference_pair")
+    wheel.catalogue.record_validation(
+        record.digest, contract="preference_pair", version=record.version, passed=False,
+        rules=record.rules, rows=record.rows, at=record.validated_at,
+    )  # fmt: skip
+    with pytest.raises(ContractError, match="failed their contract"):
+        open_snapshot(wheel, snapshot, GENERAL)
+    wheel.catalogue.record_validation(
+        record.digest, contract="preference_pair", version=record.version, passed=True,
+        rules=record.rules, rows=record.rows, at=record.validated_at,
+    )  # fmt: skip
+
+
+def test_the_outcome_says_what_the_gate_decided(wheel):
+    outcome = json.loads((wheel.root / "outcomes" / f"{TURN}.json").read_text())
+    assert {finding["rule"] for finding in outcome["gate"]} >= {"win_rate", "validity", "diversity"}
+
+
+def test_nothing_anyone_wrote_is_in_the_logs(wheel):
+    prompts = wheel.derived.read(wheel.catalogue.pointer(f"artifacts/prompts/{TURN}"))
+    log = "".join(f.read_text("utf-8", "replace") for f in wheel.root.glob("dagster/**/*.err"))
+    assert not [text for text in prompts["text"].to_pylist() if text in log]
