@@ -26,8 +26,8 @@ def import_set(
 ) -> None:
     """Import people's judgements: agreement, pairs and, where there is content, small models.
 
-    Training is short on purpose (150 steps for the reward model, 100 each for SFT and DPO, 16
-    pairs a step, 256 tokens a text): minutes on one core. No text is ever printed.
+    Training is short on purpose (100 steps for the reward model, 60 for SFT, 80 for DPO; 16
+    pairs a step, 192 tokens a text): minutes on one core. No text is ever printed.
 
     Example: flywheel import dsg_tifa160 sets/dsg_tifa160
     """

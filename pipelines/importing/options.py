@@ -6,20 +6,20 @@ from pathlib import Path
 from finetune.config import DpoConfig, SftConfig
 from reward_models.config import RewardConfig
 
-# Byte-level text is long: 256 tokens hold the end of the prompt and the start of the answer.
-_LENGTH = 256
+# Byte-level text is long: 192 tokens hold the end of the prompt and the start of the answer.
+_LENGTH = 192
 
 
 def _reward() -> RewardConfig:
-    return RewardConfig(learning_rate=3e-4, batch_size=16, max_steps=150, max_length=_LENGTH)
+    return RewardConfig(learning_rate=3e-4, batch_size=16, max_steps=100, max_length=_LENGTH)
 
 
 def _sft() -> SftConfig:
-    return SftConfig(learning_rate=5e-4, batch_size=16, max_steps=100, max_length=_LENGTH)
+    return SftConfig(learning_rate=5e-4, batch_size=16, max_steps=60, max_length=_LENGTH)
 
 
 def _dpo() -> DpoConfig:
-    return DpoConfig(learning_rate=2e-4, batch_size=16, max_steps=100, max_length=_LENGTH)
+    return DpoConfig(learning_rate=2e-4, batch_size=16, max_steps=80, max_length=_LENGTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

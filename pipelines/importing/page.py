@@ -46,18 +46,22 @@ def write_page(figures: Figures, reports: Path) -> Path:
 
 def render_page(figures: Figures) -> str:
     """Render the figures of an import as HTML that needs no other file."""
-    return _environment().get_template("import.html.j2").render(
-        figures=figures,
-        headline=_headline(figures),
-        origin=_ORIGINS.get(figures["set"], ""),
-        source=_SOURCES.get(figures["set"], ""),
-        aspect_names={name: title for name, (title, _) in ASPECTS.items()},
-        colours=_colours,
-        stage_inks=STAGES,
-        tentative=TENTATIVE,
-        firm=FIRM,
-        standing=_standing,
-        verdict=_verdict(figures["learned"]),
+    return (
+        _environment()
+        .get_template("import.html.j2")
+        .render(
+            figures=figures,
+            headline=_headline(figures),
+            origin=_ORIGINS.get(figures["set"], ""),
+            source=_SOURCES.get(figures["set"], ""),
+            aspect_names={name: title for name, (title, _) in ASPECTS.items()},
+            colours=_colours,
+            stage_inks=STAGES,
+            tentative=TENTATIVE,
+            firm=FIRM,
+            standing=_standing,
+            verdict=_verdict(figures["learned"]),
+        )
     )
 
 

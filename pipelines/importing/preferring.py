@@ -100,9 +100,7 @@ def prefer(
         rows=pairs.num_rows,
         at=now,
     )
-    return PreferredSet(
-        snapshot=snapshot, pairs=pairs, drops=drop_counts(drops), pooled=pooled
-    )
+    return PreferredSet(snapshot=snapshot, pairs=pairs, drops=drop_counts(drops), pooled=pooled)
 
 
 def _as_judged(pairs: pa.Table, answers: pa.Table) -> tuple[pa.Table, int]:
