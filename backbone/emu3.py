@@ -1,5 +1,6 @@
 """The backbone on `Emu3ForConditionalGeneration`, tiny or real: same architecture, same code."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoTokenizer,
     Emu3ForConditionalGeneration,
@@ -65,17 +67,20 @@ class Emu3Backbone:
         Raises:
             FlywheelError: *folder* is not such a checkpoint.
         """
-        if not (folder / "config.json").is_file():
-            raise FlywheelError(
-                f"{folder.name}: not a checkpoint folder (no config.json); "
-                "give a folder saved by save_pretrained"
-            )
+        _require_emu3(folder)
         try:
             model, report = Emu3ForConditionalGeneration.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            backbone = cls(model, tokenizer, grid=grid)
+        # Whatever a broken file makes transformers stumble over; not memory or interrupts.
+        except (
+            OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError,
+            SafetensorError,
+        ) as error:  # fmt: skip
             raise FlywheelError(
                 f"{folder.name}: cannot be loaded as an Emu3 checkpoint "
                 f"({type(error).__name__}); check that it is complete"
@@ -86,7 +91,8 @@ class Emu3Backbone:
                 f"{folder.name}: {len(report['missing_keys'])} weights are missing; "
                 "the checkpoint is of another architecture or incomplete"
             )
-        return cls(model.to(device or best_device()), tokenizer, grid=grid)
+        model.to(device or best_device())
+        return backbone
 
     @property
     def device(self) -> torch.device:
@@ -115,8 +121,10 @@ class Emu3Backbone:
             )
         codes: list[Codes] = []
         for start in range(0, len(pictures), self.batch_size):
-            part = torch.from_numpy(pictures[start : start + self.batch_size]).to(self.device)
-            values = part.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+            # A flipped or cut view is as good as a copy to numpy, but not to torch.
+            part = np.ascontiguousarray(pictures[start : start + self.batch_size])
+            raw = torch.from_numpy(part).to(self.device).permute(0, 3, 1, 2)
+            values = raw.float() / 127.5 - 1.0
             sizes = torch.tensor([size] * len(part))
             tokens = self.model.model.vqmodel.encode(values, sizes).image_tokens
             codes.extend(t.cpu().numpy().astype(np.int64) for t in tokens)
@@ -253,6 +261,26 @@ class Emu3Backbone:
                 **options,
             )
         return [row.tolist() for row in out[:, length:].cpu()]
+
+
+def _require_emu3(folder: Path) -> None:
+    file = folder / "config.json"
+    if not file.is_file():
+        raise FlywheelError(
+            f"{folder.name}: not a checkpoint folder (no config.json); "
+            "give a folder saved by save_pretrained"
+        )
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except ValueError:
+        config = None
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    # transformers would build an Emu3 from any configuration, with a warning only.
+    if kind != "emu3":
+        raise FlywheelError(
+            f"{folder.name}: config.json does not describe an Emu3 checkpoint; "
+            "give a folder saved by save_pretrained"
+        )
 
 
 @contextmanager
