@@ -5,7 +5,6 @@ so that the real checkpoints' tokenizers follow the same path.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -110,8 +109,3 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, codebook_size: int) -> Ids:
         end_of_frame=vocabulary[END_OF_FRAME],
         visual=tuple(vocabulary[visual_token(k)] for k in range(codebook_size)),
     )
-
-
-def is_tokenizer_folder(folder: Path) -> bool:
-    """Say whether *folder* holds a saved tokenizer."""
-    return (folder / "tokenizer.json").is_file()
