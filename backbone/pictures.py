@@ -37,7 +37,8 @@ def read_png(data: bytes) -> Pixels:
                     "are decoded; scale it down first"
                 )
             return np.asarray(image.convert("RGB"))
-    except Image.DecompressionBombError:
+    # The warning comes as an exception where warnings are errors.
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FlywheelError(
             f"picture refused: its header claims far more than {MAX_PIXELS} pixels; scale it down"
         ) from None
@@ -49,8 +50,10 @@ def stack_pngs(images: Sequence[bytes]) -> Pixels:
     """Decode PNGs of one size to (n, height, width, 3).
 
     Raises:
-        FlywheelError: sizes differ, or one is not readable.
+        FlywheelError: sizes differ, one is not readable, or there is none.
     """
+    if not images:
+        raise FlywheelError("no pictures to stack; their size is unknown")
     pictures = [read_png(data) for data in images]
     sizes = {p.shape for p in pictures}
     if len(sizes) > 1:
