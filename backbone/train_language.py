@@ -11,6 +11,7 @@ from torch.nn import functional
 from backbone.emu3 import Emu3Backbone
 from backbone.protocol import Codes
 from backbone.tokens import image_prompt
+from data_contracts.errors import ShapeError
 
 Progress = Callable[[int, float, float | None], None]
 
@@ -47,7 +48,16 @@ def train_language(
         learning_rate: top of a cosine schedule with warm-up.
         seed: of the order of examples.
         progress: called with step, loss, and held-out loss where it was measured.
+
+    Raises:
+        ShapeError: *texts* and *codes* disagree on n, or *held_out* leaves nothing on one side.
     """
+    if len(texts) != len(codes):
+        raise ShapeError(f"{len(texts)} texts but {len(codes)} pictures; give one each")
+    if not 0 < held_out < len(texts):
+        raise ShapeError(
+            f"{held_out} of {len(texts)} examples are held out; leave some on both sides"
+        )
     ids, scored = _sequences(backbone, texts, codes)
     train_ids, test_ids = ids[:-held_out], ids[-held_out:]
     train_scored, test_scored = scored[:-held_out], scored[-held_out:]
@@ -114,9 +124,10 @@ def _loss(backbone: Emu3Backbone, ids: Tensor, scored: Tensor) -> Tensor:
 @torch.inference_mode()
 def _held_out(backbone: Emu3Backbone, ids: Tensor, scored: Tensor, batch_size: int) -> float:
     backbone.model.eval()
+    starts = range(0, len(ids), batch_size)
     parts = [
-        float(_loss(backbone, ids[i : i + batch_size], scored[i : i + batch_size]))
-        for i in range(0, len(ids), batch_size)
+        float(_loss(backbone, ids[i : i + batch_size], scored[i : i + batch_size])) for i in starts
     ]
     backbone.model.train()
-    return float(np.mean(parts))
+    # Every picture has the same number of tokens, but the last batch may have fewer pictures.
+    return float(np.average(parts, weights=[len(ids[i : i + batch_size]) for i in starts]))

@@ -83,10 +83,9 @@ def train_tokenizer(
         steps: with quantisation.
         batch_size: pictures a step.
         learning_rate: the top of a one-cycle schedule.
-        seed: of k-means and of replacing dead codes.
+        seed: of k-means; nothing else is left to chance.
         progress: called with the step and the loss.
     """
-    torch.manual_seed(seed)
     net = TrainableTokenizer(model).train()
     codebook = model.model.vqmodel.quantize.embedding.weight.requires_grad_(False)
     weights = [p for p in net.parameters() if p.requires_grad]
