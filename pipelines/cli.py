@@ -7,6 +7,7 @@ access; 130 interrupted.
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +44,10 @@ def run(arguments: Sequence[str]) -> int:
     os.environ.update(SURROUNDINGS)
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if not os.environ.get(TRACEBACK):
+        # Advice from one library to another helps nobody here.
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
     try:
         code = build_app()(args=list(arguments), prog_name="flywheel", standalone_mode=False)
         sys.stdout.flush()

@@ -39,7 +39,7 @@ from pipelines.stores.digests import canonical_json, json_digest
 EVENTS: Final = "events"
 QUARANTINED: Final = "quarantined_events"
 STARTED: Final = "started"
-STEPS: Final = ("read", "admit", "compare with what is stored", "store")
+STEPS: Final = ("admit", "compare with what is stored", "store")
 
 Step = Callable[[str], None]
 
@@ -57,40 +57,62 @@ class Ingestion:
     fresh: bool = True  # False: it was ingested before, and nothing changed
 
 
-def ingest_events(
-    stores: Stores, path: Path, *, label: Label, now: datetime, by: str, step: Step
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What a file or folder holds, before any of it is believed."""
+
+    raw: pa.Table
+    batch: str  # digest of the source
+    sources: tuple[str, ...]  # digests of its files, sorted
+
+
+def read_delivery(path: Path) -> Delivery:
+    """Read what `read_events` reads.
+
+    Raises:
+        ContractError: a needed column is missing.
+        FlywheelError: there are no events, or the source cannot be read.
+    """
+    raw = read_events(path)
+    if raw.num_rows == 0:
+        raise FlywheelError(f"{path}: holds no events, only a header; send rows")
+    # Every file that has a row has a row 0; two equal files count twice.
+    sources = tuple(sorted(raw.filter(pc.equal(raw[ROW], 0))[SOURCE].to_pylist()))
+    batch = sources[0] if len(sources) == 1 else json_digest(sources)
+    return Delivery(raw=raw, batch=batch, sources=sources)
+
+
+def ingest_delivery(
+    stores: Stores, delivery: Delivery, *, label: Label, now: datetime, by: str, step: Step
 ) -> Ingestion:
-    """Take in the events of *path*, a file or a folder; the same source a second time adds nothing.
+    """Take in the events of *delivery*; the same source a second time adds nothing.
 
     Args:
         stores: the zone.
-        path: what `read_events` reads.
+        delivery: from `read_delivery`.
         label: whose permission a reader of these events needs.
         now: the moment of admission, with a time zone.
         by: who brings them, for the history.
         step: called with each of STEPS as it begins.
 
     Raises:
-        ContractError: a needed column is missing.
         SensitivityError: the zone's events carry another label.
-        FlywheelError: the source cannot be read, or the disk refuses.
+        FlywheelError: the disk refuses.
     """
-    step(STEPS[0])
-    raw, batch, sources = _delivery(path)
-    pointer = f"ingest/{batch}"
+    batch, pointer = delivery.batch, f"ingest/{delivery.batch}"
     with storage_errors("the delivery"), locked(stores.root / ".locks" / "ingest", exclusive=True):
         noted = stores.catalogue.pointer(pointer)
         if noted not in (None, STARTED):
             told = json.loads(stores.blobs.get(Digest(str(noted))))
             return Ingestion(**told | {"fresh": False})
         if noted is None:
-            _register(stores, batch, sources, label=label)
+            _register(stores, delivery, label=label)
             stores.catalogue.swap_pointer(
                 pointer, expected=None, new=STARTED, reason="first attempt", by=by, at=now
             )
         now = datetime.fromisoformat(stores.catalogue.pointer_history(pointer)[0].at)
-        admission = _admitted(raw, stores, batch, now=now, step=step)
-        step(STEPS[3])
+        admission = _admitted(delivery, stores, now=now, step=step)
+        step(STEPS[2])
         stores.append.append(EVENTS, admission.accepted, batch=batch)
         stores.append.append(QUARANTINED, admission.quarantined, batch=batch)
         ingestion = _ingestion(admission, batch)
@@ -105,56 +127,41 @@ def ingest_events(
     return ingestion
 
 
-def preview_events(stores: Stores | None, path: Path, *, now: datetime, step: Step) -> Ingestion:
-    """Say what `ingest_events` would do, and write nothing; None: the zone does not exist yet.
-
-    Raises:
-        ContractError, FlywheelError: as `ingest_events`, short of storing.
-    """
-    step(STEPS[0])
-    raw, batch, _ = _delivery(path)
-    ingestion = _ingestion(_admitted(raw, stores, batch, now=now, step=step), batch)
-    noted = None if stores is None else stores.catalogue.pointer(f"ingest/{batch}")
+def preview_delivery(
+    stores: Stores | None, delivery: Delivery, *, now: datetime, step: Step
+) -> Ingestion:
+    """Say what `ingest_delivery` would do, and write nothing; None: there is no zone yet."""
+    ingestion = _ingestion(_admitted(delivery, stores, now=now, step=step), delivery.batch)
+    noted = None if stores is None else stores.catalogue.pointer(f"ingest/{delivery.batch}")
     return replace(ingestion, fresh=noted in (None, STARTED))
 
 
-def _delivery(path: Path) -> tuple[pa.Table, str, list[str]]:
-    """Return the rows, the digest of the source, and the digests of its files."""
-    raw = read_events(path)
-    if raw.num_rows == 0:
-        raise FlywheelError(f"{path}: holds no events, only a header; send rows")
-    # Every file that has a row has a row 0; two equal files count twice.
-    sources = sorted(raw.filter(pc.equal(raw[ROW], 0))[SOURCE].to_pylist())
-    return raw, sources[0] if len(sources) == 1 else json_digest(sources), sources
-
-
-def _admitted(
-    raw: pa.Table, stores: Stores | None, batch: str, *, now: datetime, step: Step
-) -> Admission:
+def _admitted(delivery: Delivery, stores: Stores | None, *, now: datetime, step: Step) -> Admission:
+    step(STEPS[0])
+    admission = admit_events(delivery.raw, now=now)
     step(STEPS[1])
-    admission = admit_events(raw, now=now)
-    step(STEPS[2])
-    return admission if stores is None else _without_stored(admission, raw, stores, batch)
+    return admission if stores is None else _without_stored(admission, delivery, stores)
 
 
-def _register(stores: Stores, batch: str, sources: list[str], *, label: Label) -> None:
+def _register(stores: Stores, delivery: Delivery, *, label: Label) -> None:
     """Record whose the rows are, before any is stored."""
+    sources = delivery.sources
     for source in sources:
         stores.catalogue.register(f"source/{source}", "source", label=label)
-    rows = f"{EVENTS}/{batch}"
+    rows = f"{EVENTS}/{delivery.batch}"
     stores.catalogue.register(rows, EVENTS, [f"source/{source}" for source in sources])
     for table in (EVENTS, QUARANTINED):
         stores.catalogue.register(f"append/{table}", table, [rows])
 
 
-def _without_stored(admission: Admission, raw: pa.Table, stores: Stores, batch: str) -> Admission:
+def _without_stored(admission: Admission, delivery: Delivery, stores: Stores) -> Admission:
     """Quarantine accepted events that an earlier delivery brought already."""
     if EVENTS not in stores.append.names():
         return admission
     ids = admission.accepted["event_id"].combine_chunks()
     stored = stores.append.dataset(EVENTS).to_table(
         columns=[name for name in EVENT.names if name != "received_at"],
-        filter=(pc.field(BATCH) != batch) & pc.field("event_id").isin(ids),
+        filter=(pc.field(BATCH) != delivery.batch) & pc.field("event_id").isin(ids),
     )
     if stored.num_rows == 0:
         return admission
@@ -163,7 +170,7 @@ def _without_stored(admission: Admission, raw: pa.Table, stores: Stores, batch: 
         engine.register("accepted", admission.accepted)
         engine.register("stored", stored)
         engine.register("quarantined", admission.quarantined)
-        engine.register("raw", raw.select([*EVENT.names, ROW, SOURCE]))
+        engine.register("raw", delivery.raw.select([*EVENT.names, ROW, SOURCE]))
         known = engine.execute(
             f"""
             WITH again AS (

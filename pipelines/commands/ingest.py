@@ -36,29 +36,31 @@ def ingest(
     from datetime import UTC, datetime
 
     from data_contracts.labels import Label
-    from pipelines.ingesting import STEPS, ingest_events, preview_events
+    from pipelines.ingesting import STEPS, ingest_delivery, preview_delivery, read_delivery
     from pipelines.stores import open_stores
 
     now = datetime.now(UTC)
     with progress_bars() as bar:
         advance = bar(f"ingest {file.name}")
+        advance(0, len(STEPS) + 1)
+        delivery = read_delivery(file)
 
         def step(name: str) -> None:
-            advance(STEPS.index(name), len(STEPS))
+            advance(STEPS.index(name) + 1, len(STEPS) + 1)
 
         if dry_run:
             zone = open_stores(root) if root.is_dir() else None
-            result = preview_events(zone, file, now=now, step=step)
+            result = preview_delivery(zone, delivery, now=now, step=step)
         else:
-            result = ingest_events(
+            result = ingest_delivery(
                 open_stores(root),
-                file,
+                delivery,
                 label=Label(frozenset(owner or ())),
                 now=now,
                 by=getpass.getuser(),
                 step=step,
             )
-        advance(len(STEPS), len(STEPS))
+        advance(len(STEPS) + 1, len(STEPS) + 1)
     fields = asdict(result) | {"dry_run": dry_run}
     reply(fields, _lines(result, dry_run=dry_run), as_json=as_json)
 

@@ -12,7 +12,7 @@ from deliveries import assert_one_sentence, event, write_events
 
 from data_contracts.labels import GENERAL, Label
 from pipelines.cli import FAILED, MISTAKE, REFUSED
-from pipelines.ingesting import ingest_events
+from pipelines.ingesting import ingest_delivery, read_delivery
 from pipelines.intake.event_files import read_events
 from pipelines.stores import open_stores
 
@@ -129,9 +129,10 @@ main(["ingest", {str(file)!r}, "--root", {str(root)!r}])
 """
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -9
     later = datetime(2040, 1, 1, tzinfo=UTC)
-    whole = ingest_events(
-        open_stores(root), file, label=GENERAL, now=later, by="me", step=lambda _: None
-    )
+    whole = ingest_delivery(
+        open_stores(root), read_delivery(file), label=GENERAL, now=later, by="me",
+        step=lambda _: None,
+    )  # fmt: skip
     assert whole.fresh
     assert (whole.received, whole.accepted) == (3, 1)
     assert stored(root).num_rows == 1
@@ -193,6 +194,7 @@ def test_nothing_to_read_is_one_sentence(flywheel, root, tmp_path, make, says):
     assert answer.code == MISTAKE
     assert_one_sentence(answer)
     assert says in answer.err
+    assert not root.exists()
 
 
 def test_a_header_without_rows_is_one_sentence(flywheel, root, tmp_path):
