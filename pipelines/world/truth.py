@@ -30,6 +30,7 @@ _REFERENCE: Final = np.array(
     [SKIES["day"], SKIES["night"], GROUND, SPECKLE, *(PALETTE[c] for c in COLOURS)], np.float32
 )
 _FIRST_COLOUR: Final = 4
+_PART: Final = 128  # pictures matched at once: each takes about a megabyte
 _MATCH: Final = 0.8  # share of a shape's window that must agree, net of disagreement
 
 
@@ -109,12 +110,15 @@ def palette_classes(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 
 
 def read_scenes(pictures: npt.NDArray[np.uint8]) -> list[Scene]:
-    """Find the objects in each of (n, 32, 32, 3) pictures; cost O(n)."""
+    """Find the objects in each of (n, 32, 32, 3) pictures; time O(n), memory bounded."""
     if pictures.shape[1:] != (SIDE, SIDE, 3):
         raise ShapeError(f"pictures are {pictures.shape}; the studio's are (n, {SIDE}, {SIDE}, 3)")
-    classes = palette_classes(pictures)
-    matches = _matches(classes)
-    return [_read_scene(classes[i], matches[i]) for i in range(len(pictures))]
+    scenes: list[Scene] = []
+    for start in range(0, len(pictures), _PART):
+        classes = palette_classes(pictures[start : start + _PART])
+        matches = _matches(classes)
+        scenes += [_read_scene(c, m) for c, m in zip(classes, matches, strict=True)]
+    return scenes
 
 
 def _matches(classes: npt.NDArray[np.int64]) -> Floats:
