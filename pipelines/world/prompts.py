@@ -25,6 +25,14 @@ class Group:
         return f"{NUMBERS[self.count]} {self.colour} {self.shape}{plural}"
 
 
+_GROUPS: Final = {
+    group.words(): group
+    for group in (
+        Group(count=n, colour=c, shape=s) for n in NUMBERS for c in COLOURS for s in SHAPES
+    )
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What one prompt asks for; *second* is None exactly when *relation* is "alone"."""
@@ -96,12 +104,9 @@ def parse_request(text: str) -> Request:
 
 
 def _parse_group(words: str) -> Group:
-    number, colour, shape = words.split(" ")
-    counts = {word: count for count, word in NUMBERS.items()}
-    singular = shape.removesuffix("s") if counts[number] > 1 else shape
-    if colour not in COLOURS or singular not in SHAPES:
+    if words not in _GROUPS:
         raise ValueError("not a prompt of the simulated studio")
-    return Group(count=counts[number], colour=colour, shape=singular)
+    return _GROUPS[words]
 
 
 def draw_prompts(requests: list[Request], count: int, *, rng: np.random.Generator) -> list[str]:
