@@ -1,12 +1,12 @@
 """Trains the picture tokenizer (VQ) of a tiny Emu3 from pictures.
 
 transformers ships the VQ for inference only: its quantiser returns indices without a gradient.
-Here the gradient goes straight through (van den Oord et al. 2017), and the codebook follows the
-encoder by exponential averages after a k-means start.
+Ours needs none, because a teacher names the code of every patch: the nearest of the most frequent
+patches. The encoder learns to hit that code, the decoder to draw it (see docs/decisions).
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,8 @@ from transformers import Emu3ForConditionalGeneration
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, float], None]
 
-_DECAY: Final = 0.97
-_COMMITMENT: Final = 0.5
-_CONSISTENCY: Final = 2.0
+_TEACHING_PICTURES: Final = 4096
+_CHUNK: Final = 256
 
 
 class TrainableTokenizer(nn.Module):
@@ -67,7 +66,6 @@ def train_tokenizer(
     model: Emu3ForConditionalGeneration,
     draw: Callable[[int], Pixels],
     *,
-    warmup_steps: int,
     steps: int,
     batch_size: int = 32,
     learning_rate: float = 3e-3,
@@ -79,44 +77,35 @@ def train_tokenizer(
     Args:
         model: a tiny Emu3.
         draw: returns (count, height, width, 3) pictures.
-        warmup_steps: without quantisation, before the codebook is placed.
-        steps: with quantisation.
+        steps: optimiser steps.
         batch_size: pictures a step.
         learning_rate: the top of a one-cycle schedule.
-        seed: of k-means; nothing else is left to chance.
+        seed: of the codebook's places.
         progress: called with the step and the loss.
     """
     net = TrainableTokenizer(model).train()
+    side = model.model.vqmodel.spatial_scale_factor
     codebook = model.model.vqmodel.quantize.embedding.weight.requires_grad_(False)
+    # Far apart and never moved: what a code means is the teacher's business.
+    codebook.copy_(torch.randn(codebook.shape, generator=torch.Generator().manual_seed(seed)))
+    teacher = frequent_patches(draw, side=side, count=len(codebook))
     weights = [p for p in net.parameters() if p.requires_grad]
-    total = warmup_steps + steps
     optimiser = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, total_steps=total, pct_start=0.08
+        optimiser, learning_rate, total_steps=steps, pct_start=0.08
     )
-    averages: tuple[Tensor, Tensor] | None = None
-    for step in range(total):
-        if step == total * 7 // 10:
+    for step in range(steps):
+        if step == steps * 7 // 10:
             _freeze_batch_norm(net)  # what inference will use; train the rest against it
-        pictures = draw(batch_size)
-        x = _to_tensor(pictures)
+        x = _to_tensor(draw(batch_size))
+        codes = nearest_patch(x, teacher, side=side)
         latents = net.encode(x)
-        commitment = _CONSISTENCY * _inconsistency(latents, x)
-        if step >= warmup_steps:
-            flat = latents.reshape(-1, latents.shape[-1])
-            if averages is None:
-                averages = _place_codebook(net, codebook, draw, seed)
-            codes = _nearest(flat.detach(), codebook)
-            if step < total - steps // 4:
-                _follow(codebook, averages, codes, flat.detach(), revive=step % 20 == 0)
-            quantised = codebook[codes].view_as(latents)
-            commitment = commitment + _COMMITMENT * (latents - quantised).pow(2).mean()
-            latents = latents + (quantised - latents).detach()
-        error = net.decode(latents) - x
+        named = functional.cross_entropy(-_distances(latents, codebook), codes.flatten())
+        error = net.decode(codebook[codes]) - x
         # Most pixels are plain background, and shapes differ at their edges only: without
         # weight the few pixels that matter would be blurred.
         weight = 1.0 + 3.0 * _detail(x) + 6.0 * _edges(x)
-        loss = (weight * (error.abs() + error.pow(2))).mean() + commitment
+        loss = (weight * (error.abs() + error.pow(2))).mean() + named
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
@@ -126,6 +115,43 @@ def train_tokenizer(
             progress(step, float(loss.detach()))
     codebook.requires_grad_(True)
     net.eval()
+
+
+def frequent_patches(draw: Callable[[int], Pixels], *, side: int, count: int) -> Tensor:
+    """Return the (at most *count*, 3 * side * side) most frequent patches of some pictures."""
+    found: Tensor | None = None
+    times = torch.empty(0)
+    for _ in range(_TEACHING_PICTURES // _CHUNK):
+        patches = _patches(_to_tensor(draw(_CHUNK)), side).flatten(0, 1)
+        some, seen = patches.unique(dim=0, return_counts=True)
+        if found is not None:
+            every = torch.cat([found, some])
+            found, place = every.unique(dim=0, return_inverse=True)
+            both = torch.cat([times, seen.float()])
+            times = torch.zeros(len(found)).index_add_(0, place, both)
+        else:
+            found, times = some, seen.float()
+    assert found is not None
+    # Ties are broken by the patches' own order, which `unique` made canonical.
+    order = times.sort(descending=True, stable=True).indices[:count]
+    return found[order]
+
+
+def nearest_patch(x: Tensor, teacher: Tensor, *, side: int) -> Tensor:
+    """Return (n, rows, columns): which of the *teacher*'s patches each patch is closest to."""
+    n, _, height, width = x.shape
+    patches = _patches(x, side).flatten(0, 1)
+    distance = teacher.pow(2).sum(1) - 2 * patches @ teacher.T
+    return distance.argmin(1).view(n, height // side, width // side)
+
+
+def _patches(x: Tensor, side: int) -> Tensor:
+    return functional.unfold(x, side, stride=side).transpose(1, 2)
+
+
+def _distances(latents: Tensor, codebook: Tensor) -> Tensor:
+    flat = latents.reshape(-1, latents.shape[-1])
+    return flat.pow(2).sum(1, keepdim=True) - 2 * flat @ codebook.T + codebook.pow(2).sum(1)
 
 
 def _swish(x: Tensor) -> Tensor:
@@ -142,73 +168,10 @@ def _detail(x: Tensor) -> Tensor:
     return ((x - median).abs().amax(1, keepdim=True) > 0.1).float()
 
 
-def _inconsistency(latents: Tensor, x: Tensor) -> Tensor:
-    """Return how far latents of equal patches are from their mean, squared.
-
-    Emu3's encoder normalises over the whole picture, so that one patch of plain sky would get
-    many codes, and the language model would have to learn them all.
-    """
-    n, rows, columns, channels = latents.shape
-    height, width = x.shape[2] // rows, x.shape[3] // columns
-    patches = functional.unfold(x, (height, width), stride=(height, width)).transpose(1, 2)
-    # A random projection tells patches apart far faster than comparing all their pixels.
-    generator = torch.Generator().manual_seed(0)
-    lens = torch.randn(patches.shape[-1], generator=generator, dtype=torch.float64)
-    _, kind = torch.unique((patches.double() @ lens).round(decimals=6), return_inverse=True)
-    kind, flat = kind.reshape(-1), latents.reshape(-1, channels)
-    count = torch.bincount(kind).float()
-    with torch.no_grad():
-        total = torch.zeros(len(count), channels).index_add_(0, kind, flat)
-    return (flat - (total / count[:, None])[kind]).pow(2).mean()
-
-
 def _edges(x: Tensor) -> Tensor:
     """Mark pixels that differ from a neighbour."""
     spread = functional.max_pool2d(x, 3, 1, 1) + functional.max_pool2d(-x, 3, 1, 1)
     return (spread.amax(1, keepdim=True) > 0.2).float()
-
-
-def _nearest(points: Tensor, codebook: Tensor) -> Tensor:
-    distance = points.pow(2).sum(1, keepdim=True) - 2 * points @ codebook.T
-    return (distance + codebook.pow(2).sum(1)).argmin(1)
-
-
-@torch.no_grad()
-def _place_codebook(
-    net: TrainableTokenizer, codebook: Tensor, draw: Callable[[int], Pixels], seed: int
-) -> tuple[Tensor, Tensor]:
-    from scipy.cluster.vq import kmeans2
-
-    parts = [net.encode(_to_tensor(draw(32))) for _ in range(24)]
-    points = torch.cat([p.reshape(-1, p.shape[-1]) for p in parts]).numpy()
-    # Plain background would take most centres: keep distinct points only.
-    distinct = np.unique(points.round(2), axis=0)
-    centres, _ = kmeans2(distinct, len(codebook), minit="++", seed=seed, iter=20)
-    codebook.copy_(torch.from_numpy(centres.astype(np.float32)))
-    return torch.full((len(codebook),), 5.0), codebook.clone() * 5.0
-
-
-@torch.no_grad()
-def _follow(
-    codebook: Tensor,
-    averages: tuple[Tensor, Tensor],
-    codes: Tensor,
-    points: Tensor,
-    *,
-    revive: bool,
-) -> None:
-    count, total = averages
-    hits: Any = functional.one_hot(codes, len(codebook)).float()
-    count.mul_(_DECAY).add_((1 - _DECAY) * hits.sum(0))
-    total.mul_(_DECAY).add_((1 - _DECAY) * hits.T @ points)
-    if revive:
-        dead = count < 0.05
-        if dead.any():
-            # The points that are worst served get the codes that serve nobody.
-            gap = (points - codebook[codes]).pow(2).sum(1)
-            worst = gap.topk(int(dead.sum()) * 3).indices[::3]
-            total[dead], count[dead] = points[worst], 1.0
-    codebook.copy_(total / count.clamp(min=1e-3)[:, None])
 
 
 def _freeze_batch_norm(net: nn.Module) -> None:

@@ -115,8 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             train_tokenizer(
                 backbone.model,
                 source.pictures,
-                warmup_steps=told.tokenizer_steps // 6,
-                steps=told.tokenizer_steps - told.tokenizer_steps // 6,
+                steps=told.tokenizer_steps,
                 seed=told.seed,
                 progress=lambda step, _: bar.update(task, completed=step + 1),
             )
