@@ -54,7 +54,7 @@ def visits_to_events(
         "event_id": [f"ev_{batch}_{k:07d}" for k in range(len(row))],
         "tenant_id": [tenant_id] * len(row),
         "project_id": [project_id] * len(row),
-        "user_id": np.char.add("u", np.char.zfill(visits.user[row].astype(str), 5)),
+        "user_id": [f"u{user:05d}" for user in visits.user[row]],
         "session_id": np.char.add(f"s_{batch}_", visits.session[row].astype(str)),
         "turn": visits.turn[row].astype(np.int32),
         "kind": np.array(kinds)[kind],

@@ -117,8 +117,10 @@ def simulate_visits(
         population: who visits.
         shown: what there is to show.
         sessions: how many visits.
-        mockery: share of all downloads that are to be mockery, in [0, 0.9]; reached by how often
-            mockers visit, in expectation.
+        mockery: share of all downloads that are to be mockery, in [0, 0.9]; reached in expectation
+            by how often mockers visit, where 0 to 50 times as often as others suffices. Poor
+            pictures are mocked by ordinary users too, and hardly anybody mocks excellent ones:
+            the share then stays above or below what was asked.
         rng: all randomness.
 
     Raises:
