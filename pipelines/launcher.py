@@ -61,12 +61,13 @@ def serve(
     surroundings = os.environ | {
         "FLYWHEEL_ROOT": str(root.absolute()),
         "DAGSTER_HOME": str(home.absolute()),
+        "PYTHONWARNINGS": "ignore",  # a page of advice to developers hides the address
     }
     with stopping_signals():
         # A session of its own: Ctrl-C reaches us alone, and we pass it on once.
         dagster = subprocess.Popen(
             dagster_command(module, port),
-            cwd=home,
+            cwd=root,
             env=surroundings,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -85,7 +86,7 @@ def serve(
 
 def dagster_command(module: str, port: int) -> list[str]:
     """Return what starts Dagster's pages, daemon and code server, quietly."""
-    python = [sys.executable, "-W", "ignore", "-m", "dagster", "dev"]
+    python = [sys.executable, "-m", "dagster", "dev"]
     return [*python, "-m", module, "-h", HOST, "-p", str(port), "--log-level", "warning"]
 
 

@@ -125,7 +125,10 @@ def _ranked(
         )
         what = {"base": "Base policy's likelihood", "dpo": "DPO policy's likelihood"}[name]
         note(f"{name}_likelihood", what, share(*likelihood))
-    for name, what in (("sft", "DPO's implicit reward, before"), ("dpo", "and after")):
+    for name, what in (
+        ("sft", "DPO's implicit reward, before"),
+        ("dpo", "DPO's implicit reward, after"),
+    ):
         interval = policy_agreement(
             policies[name], policies["base"], bundle, split=SPLIT, max_length=length,
             seed=options.seed, resamples=options.resamples, sequences=sequences,

@@ -117,7 +117,7 @@ def _verdict(learned: Figures | None) -> str:
     else:
         said += "that cannot be told from a coin"
     if reward["low"] <= max(shorter["mean"], 1 - shorter["mean"]) <= reward["high"]:
-        said += ", and no better or worse than looking at the answers' lengths alone"
+        said += ", and looking at the answers' lengths alone does about as well"
     return said + "."
 
 
