@@ -13,8 +13,8 @@ from typing import Final, Literal
 import psutil
 
 from data_contracts.errors import FlywheelError
-from data_contracts.ids import CheckpointId
-from pipelines.stores import Stores, open_stores
+from data_contracts.ids import CheckpointId, Digest, SnapshotId
+from pipelines.stores import Stores, open_snapshot, open_stores
 
 State = Literal["ok", "note", "bad"]
 
@@ -178,22 +178,26 @@ def _release(stores: Stores) -> Finding:
 
 
 def _tables(stores: Stores, pointers: dict[str, str]) -> Finding:
-    """Check that pointers at derived tables still find whole files."""
+    """Check that pointers at tables and snapshots still find whole files."""
     faults = []
     checked = 0
     for name, value in pointers.items():
-        if not stores.catalogue.has(value) or name.startswith(("release/", "snapshot/", "append/")):
+        if name.startswith(("release/", "snapshot/", "append/", "ingest/")):
             continue
-        if stores.catalogue.object(value).kind == "checkpoint":
+        known = stores.catalogue.object(value) if stores.catalogue.has(value) else None
+        if known is None or known.kind == "checkpoint":
             continue
         checked += 1
         try:
-            stores.derived.read(value)  # type: ignore[arg-type]  # a pointer's value is a digest
+            if known.kind == "snapshot":
+                open_snapshot(stores, SnapshotId(value), known.label)
+            else:
+                stores.derived.read(Digest(value))
         except FlywheelError as error:
             faults.append(f"{name}: {error}")
     if faults:
         return Finding(subject="tables", state="bad", says="; ".join(faults[:3]))
-    return Finding(subject="tables", state="ok", says=f"{checked} derived tables are whole")
+    return Finding(subject="tables", state="ok", says=f"{checked} tables and snapshots are whole")
 
 
 def _sets(sets: Path | None) -> Finding:

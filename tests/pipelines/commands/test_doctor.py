@@ -1,8 +1,16 @@
 """The doctor finds what is broken and says what to do."""
 
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
 from test_release import checkpoint
 
-from pipelines.stores import open_stores
+from data_contracts.labels import GENERAL
+from data_contracts.schemas import PREFERENCE_PAIR
+from pipelines.stores import Parent, open_stores, write_asset_table, write_snapshot
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def findings(answer):
@@ -59,3 +67,39 @@ def test_folders_of_public_sets_are_listed(flywheel, tmp_path):
     words = ("doctor", "--root", tmp_path / "none", "--json", "--sets")
     assert findings(flywheel(*words, tmp_path / "sets"))["public sets"]["says"] == "hh_rlhf"
     assert flywheel(*words, tmp_path / "gone").code == 1
+
+
+@pytest.fixture
+def zone(root):
+    """A zone with a table and a validated snapshot that assets stand at."""
+    stores = open_stores(root)
+    stores.catalogue.register("source", "source", label=GENERAL)
+    table = pa.table({"event_id": ["e"]})
+    write_asset_table(stores, "traces/sessions", table, parents=["source"], by="me", at=AT)
+    snapshot = write_snapshot(
+        stores, PREFERENCE_PAIR.empty_table(), parents=[Parent("source")], card={},
+        configuration_digest="c", code_version="1", at=AT,
+    )  # fmt: skip
+    stores.catalogue.record_validation(
+        snapshot.digest, contract="preference_pair", version="1", passed=True, rules=[], rows=0,
+        at=AT,
+    )  # fmt: skip
+    stores.catalogue.swap_pointer(
+        "preferences/preference_snapshot/all", expected=None, new=snapshot.snapshot_id,
+        reason="r", by="me", at=AT,
+    )  # fmt: skip
+    return stores
+
+
+def test_tables_and_snapshots_that_assets_stand_at_are_read(flywheel, root, zone):
+    answer = flywheel("doctor", "--root", root, "--json")
+    assert answer.code == 0
+    assert findings(answer)["tables"]["says"] == "2 tables and snapshots are whole"
+
+
+def test_a_table_that_is_gone_is_found(flywheel, root, zone):
+    digest = zone.catalogue.pointer("traces/sessions/all")
+    zone.derived.path(digest).unlink()
+    answer = flywheel("doctor", "--root", root, "--json")
+    assert answer.code == 1
+    assert "traces/sessions/all" in findings(answer)["tables"]["says"]
