@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 DONE, FAILED, MISTAKE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
-# Read by libraries when they are imported, so they are set before anything is. Dagster's own
-# switch is dagster.yaml, which the launcher writes.
+# Read by libraries when they are imported, so they are set before anything is. Dagster's
+# is for what it would upload; whether it counts at all is in the launcher's dagster.yaml.
 SURROUNDINGS: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_OFFLINE": "1",
@@ -28,6 +28,7 @@ SURROUNDINGS: Final[Mapping[str, str]] = {
     "TRANSFORMERS_VERBOSITY": "error",
     "GX_ANALYTICS_ENABLED": "false",
     "TOKENIZERS_PARALLELISM": "false",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
 }
 # A person's own choice stands.
 DEFAULTS: Final[Mapping[str, str]] = {"OMP_NUM_THREADS": "1"}
