@@ -203,7 +203,9 @@ class Emu3Backbone:
         for start in range(0, len(texts), self.batch_size):
             prompts = [image_prompt(t, self.grid) for t in texts[start : start + self.batch_size]]
             extra = self._grammar if grammar else None
-            rows = self._sample(prompts, seed + start, self.grid.tokens + 3, temperature, extra)
+            rows = self._sample(
+                prompts, batch_seed(seed, start), self.grid.tokens + 3, temperature, extra
+            )
             for row in rows:
                 grid = read_grid(row, self.grid, self.ids)
                 pictures.append(None if grid is None else np.array(grid, np.int64))
@@ -216,7 +218,7 @@ class Emu3Backbone:
         answers: list[str] = []
         for start in range(0, len(texts), self.batch_size):
             prompts = [text_prompt(t) for t in texts[start : start + self.batch_size]]
-            rows = self._sample(prompts, seed + start, max_tokens, 1.0, None)
+            rows = self._sample(prompts, batch_seed(seed, start), max_tokens, 1.0, None)
             answers += self.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return answers
 
@@ -281,6 +283,11 @@ def _require_emu3(folder: Path) -> None:
             f"{folder.name}: config.json does not describe an Emu3 checkpoint; "
             "give a folder saved by save_pretrained"
         )
+
+
+def batch_seed(seed: int, start: int) -> int:
+    """Return the seed of the batch at *start*: no two batches of any two calls share a stream."""
+    return int(np.random.SeedSequence([seed, start]).generate_state(1)[0])
 
 
 @contextmanager

@@ -36,8 +36,14 @@ class PictureGrammar(LogitsProcessor):
 
 
 def read_grid(tokens: list[int], grid: Grid, ids: Ids) -> list[list[int]] | None:
-    """Return the codebook entries of a sampled picture row by row, or None if it is malformed."""
-    if len(tokens) < grid.tokens + 2:
+    """Return the codebook entries of a sampled picture row by row, or None if it is malformed.
+
+    Well-formed is what the grammar would have allowed: the whole grid, its end, nothing after it
+    but padding.
+    """
+    closing = [ids.end_of_frame, ids.image_end, ids.eos]
+    after = tokens[grid.tokens :]
+    if after[:3] != closing or any(token != ids.pad for token in after[3:]):
         return None
     code_of = {token: code for code, token in enumerate(ids.visual)}
     rows: list[list[int]] = []
@@ -46,5 +52,4 @@ def read_grid(tokens: list[int], grid: Grid, ids: Ids) -> list[list[int]] | None
         if row[-1] != ids.end_of_line or any(t not in code_of for t in row[:-1]):
             return None
         rows.append([code_of[t] for t in row[:-1]])
-    closing = tokens[grid.tokens : grid.tokens + 2]
-    return rows if closing == [ids.end_of_frame, ids.image_end] else None
+    return rows

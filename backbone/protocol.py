@@ -1,6 +1,6 @@
 """What every room may ask of a backbone, whichever architecture stands behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -34,7 +34,13 @@ class Backbone(Protocol):
         ...
 
     def generate(
-        self, texts: Sequence[str], *, seed: int, grammar: bool, temperature: float = 1.0
+        self,
+        texts: Sequence[str],
+        *,
+        seed: int,
+        grammar: bool,
+        temperature: float = 1.0,
+        progress: Callable[[int], None] | None = None,
     ) -> list[Codes | None]:
         """Sample one picture a text; None where an unconstrained sample is malformed."""
         ...

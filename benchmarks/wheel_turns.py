@@ -75,7 +75,9 @@ def main() -> None:
         "wall_seconds": demo["wall_seconds"],
         "memory_peak_mb": demo["memory_peak_mb"],
         "environment": {
-            "cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version(),
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
         },
     }  # fmt: skip
     json.dump(result, sys.stdout, indent=2, sort_keys=True)

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
-import pyarrow.compute as pc
-
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
 from data_contracts.labels import GENERAL, Label

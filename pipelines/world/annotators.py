@@ -108,4 +108,4 @@ def _answer(
     if crew.kind[j] == REVERSED:
         choice = -choice
     left = task["generation_id"] if first_left else task["other_generation_id"]
-    return choice, left
+    return choice + 0.0, left  # a tie is 0, never -0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from backbone.emu3 import Emu3Backbone
+from backbone.protocol import Backbone
 from pipelines.world.diversity import layout_distance
 from pipelines.world.studio import Pixels, Studio
 
@@ -30,7 +30,7 @@ class Score:
 
 
 def score_policy(
-    policy: Emu3Backbone,
+    policy: Backbone,
     studio: Studio,
     *,
     samples: int,
@@ -60,7 +60,7 @@ def score_policy(
 
 
 def _unconstrained(
-    policy: Emu3Backbone,
+    policy: Backbone,
     studio: Studio,
     texts: Sequence[str],
     count: int,

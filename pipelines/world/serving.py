@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from backbone.emu3 import Emu3Backbone
 from backbone.pictures import write_png
+from backbone.protocol import Backbone
 from pipelines.world.studio import Pixels, Studio
 from pipelines.world.truth import Truth
 from pipelines.world.users import Visits
@@ -31,7 +31,7 @@ class Served:
 def serve(
     studio: Studio,
     turn: int,
-    policy: Emu3Backbone,
+    policy: Backbone,
     *,
     release: str,
     progress: Progress | None = None,

@@ -4,6 +4,7 @@ Three aspects in [0, 1]; *overall* is their mean times 100. Nothing here knows h
 made: scenes are parsed by matching shapes against the pixels' nearest palette colours.
 """
 
+import heapq
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -131,23 +132,38 @@ def _matches(classes: npt.NDArray[np.int64]) -> Floats:
         axis=(2, 3),  # type: ignore[call-overload]  # numpy's stubs know one axis only
     )
     n, c, h, w = windows.shape[:4]
-    kernel = np.stack([np.where(SHAPE_MASKS[s], 1.0, -1.0) / SHAPE_MASKS[s].sum() for s in SHAPES])
+    kernel = np.stack([np.where(SHAPE_MASKS[s], 1.0, -1.0) for s in SHAPES])
+    sizes = np.array([SHAPE_MASKS[s].sum() for s in SHAPES], np.float64)
     flat = windows.reshape(n * c * h * w, OBJECT * OBJECT).astype(np.float32)
-    score = flat @ kernel.reshape(len(SHAPES), -1).T.astype(np.float32)
+    net = flat @ kernel.reshape(len(SHAPES), -1).T.astype(np.float32)  # whole numbers, exact
+    score = (net / sizes).round(3)
     return score.reshape(n, c, h, w, len(SHAPES)).transpose(0, 1, 4, 2, 3)
 
 
 def _read_scene(classes: npt.NDArray[np.int64], matches: Floats) -> Scene:
+    """Take the best match out of the picture, again and again.
+
+    A match is scored anew on what is left before it is believed: in a row of touching squares
+    every offset fits at first, and only the true ones fit as well as they promised.
+    """
     things: list[Seen] = []
     left = classes.copy()
-    good = np.argwhere(matches >= _MATCH)
-    # Best first; among equals from the left, so that a row of touching squares splits cleanly.
-    keys = [(-round(float(matches[tuple(g)]), 3), int(g[3]), int(g[2]), *g[:2]) for g in good]
-    for _, x, y, colour, shape in sorted(keys):
+    # Among equals from the left.
+    heap = [
+        (-float(matches[tuple(g)]), int(g[3]), int(g[2]), int(g[0]), int(g[1]))
+        for g in np.argwhere(matches >= _MATCH)
+    ]
+    heapq.heapify(heap)
+    while heap:
+        promised, x, y, colour, shape = heapq.heappop(heap)
         mask = SHAPE_MASKS[SHAPES[shape]]
         window = left[y : y + OBJECT, x : x + OBJECT]
         fits = window == _FIRST_COLOUR + colour
-        if (fits & mask).sum() < _MATCH * mask.sum():
+        score = _score(int((fits & mask).sum() - (fits & ~mask).sum()), int(mask.sum()))
+        if score < _MATCH:
+            continue
+        if score < -promised:
+            heapq.heappush(heap, (-score, x, y, colour, shape))
             continue
         window[fits & mask] = -1
         things.append(Seen(colour=COLOURS[colour], shape=SHAPES[shape], x=x, y=y))
@@ -163,6 +179,11 @@ def _read_scene(classes: npt.NDArray[np.int64], matches: Floats) -> Scene:
     )
 
 
+def _score(net: int, size: int) -> float:
+    """Return net / size in thousandths, so that no rounding of sums decides a match."""
+    return round(net / size, 3)
+
+
 def _alignment(scene: Scene, request: Request) -> float:
     """Mean of: each group's count, the relation (where one is asked), nothing beside it."""
     groups = [request.first] + ([request.second] if request.second else [])
@@ -174,7 +195,7 @@ def _alignment(scene: Scene, request: Request) -> float:
     if request.relation in ("left of", "right of", "on"):
         marks.append(float(_relation_holds(request.relation, found[0], found[1])))
     extra = len(scene.things) - sum(map(len, found))
-    marks.append(max(0.0, 1.0 - extra / 2))
+    marks.append(max(0.0, 1.0 - extra / 2) if scene.things else 0.0)
     return float(np.mean(marks))
 
 

@@ -88,7 +88,9 @@ def draw_population(
     mocker = rng.random(users) < mocker_share
     bot = ~mocker & (rng.random(users) < bot_share)
     ring = np.zeros(users, bool)
-    ring[rng.choice(np.flatnonzero(~mocker & ~bot), size=max(users // 100, 1))] = True
+    ring[rng.choice(np.flatnonzero(~mocker & ~bot), size=max(users // 100, 1), replace=False)] = (
+        True
+    )
     activity = rng.gamma(1.5, 1.0, users)
     activity[bot] *= 3
     taste = rng.normal(0.0, 0.8, users) * (rng.random(users) < 0.4)
@@ -131,7 +133,8 @@ def simulate_visits(
     if shown.grids.shape[-1] != GRID_SIZE:
         raise ShapeError(f"grids hold {shown.grids.shape[-1]} generations; they hold {GRID_SIZE}")
     quality = (shown.overall - ORDINARY) / STEP
-    strange = -1.2 * quality + rng.normal(0.0, 0.6, len(quality))
+    # Mockers look for what is bad and strange among what is there, however good it gets.
+    strange = -1.2 * (quality - quality.mean()) + rng.normal(0.0, 0.6, len(quality))
     weight = _visit_weights(population, quality, strange, shown.night, mockery)
     visitor = rng.choice(len(weight), size=sessions, p=weight / weight.sum())
     prompt = rng.integers(len(shown.grids), size=sessions)

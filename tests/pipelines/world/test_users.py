@@ -56,12 +56,11 @@ def test_mockery_is_the_asked_share_of_downloads(mockery, seed):
     assert seen.mocks[downloads].mean() == pytest.approx(mockery, abs=0.05)
 
 
-@pytest.mark.parametrize(("mean", "low", "high"), [(90.0, 0.3, 0.45), (45.0, 0.42, 0.5)])
-def test_mockery_falls_short_where_there_is_little_to_mock(mean, low, high):
-    """Asked for .5; of pictures at 90, mockers at 50 visits to one make a third or so."""
+@pytest.mark.parametrize("mean", [50.0, 80.0, 90.0])
+def test_mockers_find_something_to_mock_however_good_pictures_get(mean):
     rng = np.random.default_rng(0)
     seen = simulate_visits(people(), shown(mean=mean), sessions=9000, mockery=0.5, rng=rng)
-    assert low < seen.mocks[seen.acts["download"]].mean() < high
+    assert seen.mocks[seen.acts["download"]].mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_visits_come_in_order_and_whole_grids(many):
