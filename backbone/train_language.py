@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from backbone.tokens import image_prompt
 from data_contracts.errors import ShapeError
 
 Progress = Callable[[int, float, float | None], None]
+
+# Learning to spell prompts too makes words out of bytes, which the picture then attends to.
+_SPELLING: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +79,9 @@ def train_language(
     test: list[tuple[int, float]] = []
     for step in range(steps):
         rows = torch.from_numpy(order[step * batch_size : (step + 1) * batch_size])
-        loss = _loss(backbone, train_ids[rows], train_scored[rows])
+        loss, spelling = _losses(backbone, train_ids[rows], train_scored[rows])
         optimiser.zero_grad()
-        loss.backward()
+        (loss + _SPELLING * spelling).backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         schedule.step()
@@ -113,12 +117,19 @@ def _sequences(
     return ids, scored
 
 
-def _loss(backbone: Emu3Backbone, ids: Tensor, scored: Tensor) -> Tensor:
+def _losses(backbone: Emu3Backbone, ids: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean loss of the picture's tokens, and of the prompt's."""
     length = int((ids != backbone.ids.pad).sum(1).max())
     ids, scored = ids[:, :length].to(backbone.device), scored[:, :length].to(backbone.device)
     mask = (ids != backbone.ids.pad).long()
-    logits = backbone.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    return functional.cross_entropy(logits[:, :-1][scored[:, 1:]], ids[:, 1:][scored[:, 1:]])
+    logits = backbone.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
+    picture = scored[:, 1:]
+    prompt = mask[:, 1:].bool() & ~picture
+    after = ids[:, 1:]
+    return (
+        functional.cross_entropy(logits[picture], after[picture]),
+        functional.cross_entropy(logits[prompt], after[prompt]),
+    )
 
 
 @torch.inference_mode()
@@ -126,7 +137,8 @@ def _held_out(backbone: Emu3Backbone, ids: Tensor, scored: Tensor, batch_size: i
     backbone.model.eval()
     starts = range(0, len(ids), batch_size)
     parts = [
-        float(_loss(backbone, ids[i : i + batch_size], scored[i : i + batch_size])) for i in starts
+        float(_losses(backbone, ids[i : i + batch_size], scored[i : i + batch_size])[0])
+        for i in starts
     ]
     backbone.model.train()
     # Every picture has the same number of tokens, but the last batch may have fewer pictures.
