@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from backbone.grammar import PictureGrammar, read_grid
+from backbone.picture_codec import PictureCodec
 from backbone.protocol import Codes, Pixels
 from backbone.tokens import (
     END_OF_FRAME,
@@ -53,6 +54,7 @@ class Emu3Backbone:
         batch_size: int = 128,
     ) -> None:
         self.model = model.eval()
+        self.codec = PictureCodec(model).eval()
         self.tokenizer = tokenizer
         self.grid = grid
         self.batch_size = batch_size
@@ -137,7 +139,7 @@ class Emu3Backbone:
         parts = [np.empty((0, self.grid.height * factor, self.grid.width * factor, 3), np.uint8)]
         for start in range(0, len(codes), self.batch_size):
             batch = torch.from_numpy(np.stack(codes[start : start + self.batch_size]))
-            values = self.model.model.vqmodel.decode(batch.to(self.device))
+            values = self.codec.pictures(batch.to(self.device))
             rgb = ((values.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             parts.append(rgb.permute(0, 2, 3, 1).cpu().numpy())
         return np.concatenate(parts)

@@ -15,51 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Emu3ForConditionalGeneration
 
+from backbone.picture_codec import PictureCodec, squared_distances
+
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, float], None]
 
 _TEACHING_PICTURES: Final = 4096
 _CHUNK: Final = 256
-
-
-class TrainableTokenizer(nn.Module):
-    """Encode and decode single pictures with gradients.
-
-    Emu3's VQ treats a picture as a film of equal frames. Equal frames need not be computed
-    again: the spatial layers run once a picture and the frames are repeated after them, which
-    gives the same output at a quarter of the cost (see the test).
-    """
-
-    def __init__(self, model: Emu3ForConditionalGeneration) -> None:
-        super().__init__()
-        self.vq = model.model.vqmodel
-        self.frames = model.config.vq_config.temporal_downsample_factor
-
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Map (n, 3, height, width) in [-1, 1] to latents (n, rows, columns, channels)."""
-        e = self.vq.encoder
-        h = e.middle_block(e.down_block(e.conv_in(pictures)))
-        h = e.conv_out(_swish(e.norm_out(h)))
-        h = h.unsqueeze(2).repeat(1, 1, self.frames, 1, 1)
-        for conv in e.time_conv:
-            h = _swish(conv(h))
-        for layer in e.time_res_stack:
-            h = layer(h)
-        return self.vq.quant_conv(h)[:, :, 0].permute(0, 2, 3, 1)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """Map latents (n, rows, columns, channels) to (n, 3, height, width), first frame only."""
-        d = self.vq.decoder
-        quantised = latents.permute(0, 3, 1, 2).unsqueeze(2)
-        h = torch.cat([self.vq.post_quant_conv(quantised), quantised])
-        for layer in d.time_res_stack:
-            h = layer(h)
-        for conv in d.time_conv:
-            h = _swish(conv(h))
-        hidden, quant = h[:, :, 0].chunk(2)
-        hidden = d.middle_block(d.conv_in(hidden), quant)
-        hidden = d.norm_out(d.up_block(hidden, quant), quant)
-        return d.conv_out(_swish(hidden))
 
 
 def train_tokenizer(
@@ -83,7 +45,7 @@ def train_tokenizer(
         seed: of the codebook's places.
         progress: called with the step and the loss.
     """
-    net = TrainableTokenizer(model).train()
+    net = PictureCodec(model).train()
     side = model.model.vqmodel.spatial_scale_factor
     codebook = model.model.vqmodel.quantize.embedding.weight.requires_grad_(False)
     # Far apart and never moved: what a code means is the teacher's business.
@@ -100,7 +62,7 @@ def train_tokenizer(
         x = _to_tensor(draw(batch_size))
         codes = nearest_patch(x, teacher, side=side)
         latents = net.encode(x)
-        named = functional.cross_entropy(-_distances(latents, codebook), codes.flatten())
+        named = functional.cross_entropy(-squared_distances(latents, codebook), codes.flatten())
         error = net.decode(codebook[codes]) - x
         # Most pixels are plain background, and shapes differ at their edges only: without
         # weight the few pixels that matter would be blurred.
@@ -147,15 +109,6 @@ def nearest_patch(x: Tensor, teacher: Tensor, *, side: int) -> Tensor:
 
 def _patches(x: Tensor, side: int) -> Tensor:
     return functional.unfold(x, side, stride=side).transpose(1, 2)
-
-
-def _distances(latents: Tensor, codebook: Tensor) -> Tensor:
-    flat = latents.reshape(-1, latents.shape[-1])
-    return flat.pow(2).sum(1, keepdim=True) - 2 * flat @ codebook.T + codebook.pow(2).sum(1)
-
-
-def _swish(x: Tensor) -> Tensor:
-    return x * torch.sigmoid(x)
 
 
 def _to_tensor(pictures: Pixels) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from data_contracts.ids import CheckpointId
+from pipelines.memory import KEEP_MEMORY
 from pipelines.plots import curve_picture
 from pipelines.resources import Wheel
 from pipelines.stores import Stores
@@ -50,7 +51,7 @@ def launch(
         done = pipes.run(
             command=[sys.executable, "-m", module, str(file)],
             context=context,
-            env={"OMP_NUM_THREADS": threads},
+            env={"OMP_NUM_THREADS": threads, **KEEP_MEMORY},
         )
         (figures,) = done.get_custom_messages()
     else:

@@ -7,12 +7,8 @@ from torch import nn
 from transformers import Emu3ForConditionalGeneration
 
 from backbone.emu3 import Emu3Backbone, seeded
-from backbone.train_tokenizer import (
-    TrainableTokenizer,
-    frequent_patches,
-    nearest_patch,
-    train_tokenizer,
-)
+from backbone.picture_codec import PictureCodec
+from backbone.train_tokenizer import frequent_patches, nearest_patch, train_tokenizer
 
 
 @pytest.fixture
@@ -44,7 +40,7 @@ def random_inputs(n: int) -> torch.Tensor:
 def test_encodes_as_transformers_does(model):
     x = random_inputs(6)
     vq = model.model.vqmodel
-    latents = TrainableTokenizer(model).encode(x)
+    latents = PictureCodec(model).encode(x)
     seen: list[torch.Tensor] = []
     hook = vq.quantize.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     tokens = vq.encode(x, torch.tensor([[8, 12]] * 6)).image_tokens
@@ -58,12 +54,12 @@ def test_encodes_as_transformers_does(model):
 def test_decodes_as_transformers_does(model):
     codes = torch.randint(0, 32, (6, 2, 3), generator=torch.Generator().manual_seed(8))
     vq = model.model.vqmodel
-    ours = TrainableTokenizer(model).decode(vq.quantize.embedding.weight[codes])
+    ours = PictureCodec(model).decode(vq.quantize.embedding.weight[codes])
     torch.testing.assert_close(ours, vq.decode(codes), atol=1e-4, rtol=1e-4)
 
 
 def test_the_gradient_reaches_both_ends(model):
-    net = TrainableTokenizer(model)
+    net = PictureCodec(model)
     net.decode(net.encode(random_inputs(2))).pow(2).sum().backward()
     vq = model.model.vqmodel
     assert vq.encoder.conv_in.weight.grad.abs().sum() > 0
