@@ -156,7 +156,7 @@ def test_reports_progress_and_what_each_step_saw(backbone):
     )
     assert steps == [(i, 6) for i in range(1, 7)]
     assert [step for step, _ in trained.samples_seen] == [1, 2, 3, 4, 5, 6]
-    assert sorted(trained.samples_seen[0][1]) == [f"red{i}>blue{i}:overall" for i in range(4)]
+    assert sorted(trained.samples_seen[0][1]) == [f"pair{i}" for i in range(4)]
 
 
 def test_keeps_copies_on_the_way(backbone, tmp_path):
@@ -186,7 +186,7 @@ def test_a_broken_loss_names_its_step(backbone):
     ("changes", "message"),
     [
         ({"weight": 0.0}, "nothing to learn from"),
-        ({"weight": float("nan")}, "1 of 1 pairs .* red0>blue0:overall"),
+        ({"weight": float("nan")}, "1 of 1 pairs .* pair0"),
         ({"target": 1.2}, "target outside"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -108,16 +109,13 @@ def test_the_snapshot_stays_shut_without_a_passing_validation(wheel):
     snapshot = SnapshotId(wheel.catalogue.pointer(f"preferences/preference_snapshot/{TURN}"))
     pairs = open_snapshot(wheel, snapshot, GENERAL)
     record = wheel.catalogue.validation(pairs.manifest.digest, "preference_pair")
-    wheel.catalogue.record_validation(
-        record.digest, contract="preference_pair", version=record.version, passed=False,
-        rules=record.rules, rows=record.rows, at=record.validated_at,
-    )  # fmt: skip
+    told = {"version": record.version, "rules": record.rules, "rows": record.rows}
+    told |= {"contract": record.contract, "at": datetime.now(UTC)}
+    wheel.catalogue.record_validation(record.digest, passed=False, **told)
     with pytest.raises(ContractError, match="failed their contract"):
         open_snapshot(wheel, snapshot, GENERAL)
-    wheel.catalogue.record_validation(
-        record.digest, contract="preference_pair", version=record.version, passed=True,
-        rules=record.rules, rows=record.rows, at=record.validated_at,
-    )  # fmt: skip
+    wheel.catalogue.record_validation(record.digest, passed=True, **told)
+    assert open_snapshot(wheel, snapshot, GENERAL).pairs.equals(pairs.pairs)
 
 
 def test_the_outcome_says_what_the_gate_decided(wheel):
