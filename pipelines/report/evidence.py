@@ -16,7 +16,7 @@ class Matrix:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[int, float], ...]], ...]  # name, (count, share of column)
-    right: str  # share of all signals on the diagonal; empty if the axes differ
+    right: str  # share of all users on the diagonal; empty if the axes differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

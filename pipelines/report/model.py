@@ -152,7 +152,7 @@ class Pictures(Part):
 
 
 class Confusion(Part):
-    """Counts of signals: rows are the intent that was found, columns the true one."""
+    """Counts of users: rows are the intent found to prevail, columns the true one."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
@@ -168,7 +168,7 @@ class Confusion(Part):
 
 
 class MockShare(Part):
-    """Share of downloads that were mockery, in truth and as found."""
+    """Share of downloads that were mockery, in truth and by the shares found for their users."""
 
     true: Share
     found: Share
