@@ -16,7 +16,7 @@ from data_contracts.errors import ShapeError
 
 Progress = Callable[[int, float, float | None], None]
 
-# Learning to spell prompts too makes words out of bytes, which the picture then attends to.
+# Weight of the prompts' own loss, meant to make words out of bytes; its gain is unproven.
 _SPELLING: Final = 0.3
 
 
