@@ -168,11 +168,21 @@ _BEFORE: Final = {"serve": 0.0, "served": 0.0, "assets": 0.2, "score": 0.85}
 
 def _turn_one(arm: Arm, options: DemoOptions, bar: Progress, task: TaskID) -> str | None:
     """Run one arm's process and follow it; return what went wrong, or None."""
+    now = ""
+
+    def show(completed: float, doing: str) -> None:
+        nonlocal now
+        bar.update(task, completed=completed, now=doing)
+        # A pipe or a log has no bars: there each new step is a line.
+        if not bar.console.is_terminal and doing != now:
+            bar.console.print(f"{arm.name} (seed {arm.seed}) {completed / 10:3.0f} % {doing}")
+        now = doing
+
     command = [
         sys.executable, "-m", "pipelines.wheel", str(arm.root), "--turns", str(arm.turns),
         "--deliveries", str(options.root / "deliveries"),
     ]  # fmt: skip
-    bar.update(task, now="starting")
+    show(0, "starting")
     failed = f"{arm.name} (seed {arm.seed}) ended early; see {arm.root.name}/wheel.log"
     environment = os.environ | KEEP_MEMORY
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -180,12 +190,12 @@ def _turn_one(arm: Arm, options: DemoOptions, bar: Progress, task: TaskID) -> st
         for line in process.stdout:
             told = json.loads(line)
             if told["stage"] == "done":
-                bar.update(task, completed=1000, now="done")
+                show(1000, "done")
                 failed = ""
             elif told["stage"] == "failed":
                 failed = f"{arm.name} (seed {arm.seed}): {told['error']}"
             else:
-                bar.update(task, completed=1000 * _share(arm, told), now=_now(told))
+                show(1000 * _share(arm, told), _now(told))
     return failed or None
 
 
@@ -200,7 +210,7 @@ def _share(arm: Arm, told: dict[str, Any]) -> float:
 def _now(told: dict[str, Any]) -> str:
     words = {"serve": "sampling and showing", "served": "showing", "score": "scoring"}
     step = (told.get("now") or [""])[0].split("__")[-1]
-    what = words.get(told["stage"], step.replace("_", " "))
+    what = words.get(told["stage"], step.replace("_", " ")) or "working"
     return f"turn {told['turn']}: {what}" if told["turn"] else what
 
 
