@@ -96,12 +96,15 @@ def _train_sft(
 ) -> Trained:
     from finetune.config import SftConfig
     from finetune.sft_trainer import train_sft
+    from pipelines.reading import read_once
 
+    policy, config = _load_policy(stores, job.policy), SftConfig(**job.configuration)
     run = train_sft(
         bundle,
-        policy=_load_policy(stores, job.policy),
-        config=SftConfig(**job.configuration),
+        policy=policy,
+        config=config,
         progress=progress,
+        sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
     return run.backbone.save, _names(run.samples_seen), _figures(run.curves, run.seconds)
 
@@ -111,15 +114,18 @@ def _train_dpo(
 ) -> Trained:
     from finetune.config import DpoConfig
     from finetune.dpo_trainer import train_dpo
+    from pipelines.reading import read_once
 
     if job.reference is None:
         raise FlywheelError("a dpo job needs a reference: the policy released last")
+    policy, config = _load_policy(stores, job.policy), DpoConfig(**job.configuration)
     run = train_dpo(
         bundle,
-        policy=_load_policy(stores, job.policy),
+        policy=policy,
         reference=_load_policy(stores, job.reference),
-        config=DpoConfig(**job.configuration),
+        config=config,
         progress=progress,
+        sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
     return run.backbone.save, _names(run.samples_seen), _figures(run.curves, run.seconds)
 
@@ -127,14 +133,17 @@ def _train_dpo(
 def _train_reward(
     job: TrainingJob, stores: Stores, bundle: SnapshotBundle, progress: Progress
 ) -> Trained:
+    from pipelines.reading import read_once
     from reward_models.config import RewardConfig
     from reward_models.trainer import train_reward
 
+    policy, config = _load_policy(stores, job.policy), RewardConfig(**job.configuration)
     run = train_reward(
         bundle,
-        backbone=_load_policy(stores, job.policy),
-        config=RewardConfig(**job.configuration),
+        backbone=policy,
+        config=config,
         progress=progress,
+        sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
     validation = None if run.validation is None else asdict(run.validation)
     figures = _figures(run.curves, run.seconds) | {

@@ -12,6 +12,7 @@ from pipelines.stores.blobs import Blobs
 from pipelines.stores.catalogue import Catalogue
 from pipelines.stores.checkpoints import Checkpoints
 from pipelines.stores.derived import DerivedTables
+from pipelines.stores.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Stores:
     blobs: Blobs
     checkpoints: Checkpoints
     catalogue: Catalogue
+    scratch: Scratch
 
 
 def open_stores(root: Path, *, catalogue_url: str | None = None) -> Stores:
@@ -53,7 +55,8 @@ def open_stores(root: Path, *, catalogue_url: str | None = None) -> Stores:
     if not os.access(root, os.W_OK | os.X_OK):
         raise _not_writable(root)
     with storage_errors(f"the store {root.name}"):
-        folders = {name: root / name for name in ("append", "derived", "blobs", "checkpoints")}
+        names = ("append", "derived", "blobs", "checkpoints", "scratch")
+        folders = {name: root / name for name in names}
         for folder in folders.values():
             (folder / PARTIAL).mkdir(mode=0o700, parents=True, exist_ok=True)
             sweep(folder / PARTIAL)
@@ -64,6 +67,7 @@ def open_stores(root: Path, *, catalogue_url: str | None = None) -> Stores:
         blobs=Blobs(folders["blobs"]),
         checkpoints=Checkpoints(folders["checkpoints"]),
         catalogue=Catalogue(catalogue_url or f"sqlite:///{root / 'catalogue.sqlite'}"),
+        scratch=Scratch(folders["scratch"]),
     )
 
 

@@ -5,18 +5,23 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
+from backbone.emu3 import Emu3Backbone
 from data_contracts.errors import ContractError
 from data_contracts.ids import SnapshotId
 from data_contracts.labels import GENERAL
+from pipelines.bundle import SnapshotBundle
 from pipelines.demo import DemoOptions, demo_settings
 from pipelines.inbox import Inbox
+from pipelines.reading import read_once
 from pipelines.settings import WheelSettings, write_resolved
 from pipelines.stores import Stores, open_snapshot, open_stores
 from pipelines.wheel import turn_wheel
+from reward_models.sequences import read_sequences
 
 TURN = "turn-001"
 
@@ -71,6 +76,39 @@ def test_received_is_accepted_and_quarantined(wheel):
     accepted = wheel.append.read("events").num_rows
     quarantined = wheel.append.read("quarantined_events").num_rows
     assert raw.num_rows == accepted + quarantined
+
+
+def test_pictures_become_tokens_once_for_all_trainings(wheel, monkeypatch):
+    jobs = [json.loads(f.read_text()) for f in (wheel.root / "jobs").glob(f"{TURN}-*_*.json")]
+    jobs = [job for job in jobs if job.get("kind") in ("sft", "dpo", "reward")]
+    assert {job["kind"] for job in jobs} == {"sft", "dpo", "reward"}
+    names = {(j["snapshot_id"], j["prompts"], j["generations"]) for j in jobs}
+    ((snapshot, prompts, generations),) = names
+    bundle = SnapshotBundle(
+        wheel, snapshot_id=SnapshotId(snapshot), prompts=prompts, generations=generations
+    )
+    policies = [
+        Emu3Backbone.load(wheel.checkpoints.path(job["policy"]), device="cpu") for job in jobs
+    ]
+    length = jobs[0]["configuration"]["max_length"]
+    fresh = read_sequences(bundle, policies[0], splits=["train", "validation"], max_length=length)
+
+    def refuse(*_):
+        raise AssertionError("the pictures were read already")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Emu3Backbone, "tokenise", refuse)
+        for policy in policies:
+            kept = read_once(wheel, bundle, policy, max_length=length)
+            assert kept.row_of == fresh.row_of
+            for column in ("tokens", "starts", "prompt_lengths"):
+                np.testing.assert_array_equal(getattr(kept, column), getattr(fresh, column))
+        with pytest.raises(AssertionError, match="read already"):
+            read_once(wheel, bundle, policies[0], max_length=length + 1)
+        other = policies[0].model.model.vqmodel.quantize.embedding.weight
+        other.data.add_(1.0)  # another picture tokenizer reads for itself
+        with pytest.raises(AssertionError, match="read already"):
+            read_once(wheel, bundle, policies[0], max_length=length)
 
 
 def test_two_turns_with_one_seed_are_identical(wheel, tmp_path):
