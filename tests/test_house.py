@@ -31,6 +31,11 @@ def tracked(*patterns):
 PLANTED = {
     "data_contracts/planted.py": ("import torch", "Contracts stay light"),
     "annotation/planted.py": ("import finetune.config", "Annotation and training never meet"),
+    "annotation/heavy.py": ("import torch", "Annotation knows neither torch nor Dagster"),
+    "annotation/rewarded.py": (
+        "import reward_models.config",
+        "Annotation is not known to reward models, nor they to it",
+    ),
     "backbone/planted.py": ("import trl", "The backbone knows neither Dagster nor TRL"),
     "finetune/planted.py": ("import duckdb", "Training packages know neither Dagster nor stores"),
     "reward_models/planted.py": ("import pipelines.cli", "The house: data flows left to right"),

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from backbone.pictures import stack_pngs
 from data_contracts.ids import Digest
 from data_contracts.labels import GENERAL
+from data_contracts.schemas import ANNOTATION
 from pipelines.settings import read_resolved
 from pipelines.stores import open_stores, read_asset_table
 from pipelines.world.studio import studio_of
@@ -31,6 +32,8 @@ class SimulatedDesk(dg.ConfigurableResource):
     def pull(self, turn: str) -> pa.Table:
         """Answer the tasks on the desk."""
         tasks = pq.read_table(self._file(turn))
+        if not tasks.num_rows:
+            return ANNOTATION.empty_table()
         stores = open_stores(Path(self.root))
         generations = read_asset_table(
             stores, "artifacts/generations", clearance=GENERAL, partition=turn

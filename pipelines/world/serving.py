@@ -56,12 +56,13 @@ def serve(
     generations = studio.generations(
         turn, prompts, digests=digests, model_release=release, seed=seed
     )
-    events, visits = studio.visit(turn, generations, pictures, texts)
+    truth = studio.truth(pictures, texts)
+    events, visits = studio.visit(turn, generations, pictures, truth)
     return Served(
         prompts=prompts,
         generations=generations,
         media=dict(zip(digests, contents, strict=True)),
         events=events,
         visits=visits,
-        quality=studio.truth(pictures, texts),
+        quality=truth,
     )

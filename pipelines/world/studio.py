@@ -140,14 +140,13 @@ class Studio:
         )
 
     def visit(
-        self, turn: int, generations: pa.Table, pictures: Pixels, texts: Sequence[str]
+        self, turn: int, generations: pa.Table, pictures: Pixels, truth: Truth
     ) -> tuple[pa.Table, Visits]:
-        """Let the users loose on *generations*; texts[i] is what pictures[i] was asked for.
+        """Let the users loose on *generations*; *truth* is what `truth` says of *pictures*.
 
         Returns:
             The events in the contract's schema, and the visits with what was meant.
         """
-        truth = self.truth(pictures, texts)
         sky = palette_classes(pictures)
         grids = np.arange(len(pictures)).reshape(-1, self.settings.turns, GRID_SIZE)
         visits = simulate_visits(

@@ -4,7 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from annotation.queue import TASK
 from data_contracts.contract import load_contract
+from data_contracts.schemas import ANNOTATION
 from pipelines.stores.enforcer import find_violations
 from pipelines.world.annotators import (
     CARELESS,
@@ -15,6 +17,7 @@ from pipelines.world.annotators import (
     answer_tasks,
     draw_crew,
 )
+from pipelines.world.desk import SimulatedDesk
 
 START = datetime(2026, 1, 11, tzinfo=UTC)
 COUNT = 1200
@@ -190,3 +193,9 @@ def test_most_of_a_crew_is_honest():
     assert drawn.noise.min() >= 0.08
     assert drawn.noise.max() <= 0.25
     assert abs(drawn.left_bias.mean()) < 0.001
+
+
+def test_an_empty_desk_gives_no_answers(tmp_path):
+    desk = SimulatedDesk(root=str(tmp_path))
+    desk.push("turn-001", TASK.empty_table())
+    assert desk.pull("turn-001").equals(ANNOTATION.empty_table())
