@@ -10,7 +10,7 @@ import dagster as dg
 
 from data_contracts.ids import CheckpointId
 from pipelines.memory import KEEP_MEMORY
-from pipelines.plots import curve_picture
+from pipelines.plots import curves_picture
 from pipelines.resources import Wheel
 from pipelines.stores import Stores
 from pipelines.stores.digests import json_digest
@@ -100,8 +100,8 @@ def train(
         "configuration_digest": figures["configuration_digest"],
         "seconds": figures["seconds"],
     }
-    for name, points in figures["curves"].items():
-        metadata[f"curve: {name}"] = dg.MetadataValue.md(curve_picture(name, points))
+    if figures["curves"]:
+        metadata["curves"] = dg.MetadataValue.md(curves_picture(figures["curves"]))
     if figures.get("validation"):
         metadata["validation accuracy"] = dg.MetadataValue.json(figures["validation"])
     return dg.MaterializeResult(metadata=metadata)
