@@ -115,6 +115,7 @@ def build_app() -> "typer.Typer":
     from pipelines.commands.ingest import ingest
     from pipelines.commands.promote import promote
     from pipelines.commands.rollback import rollback
+    from pipelines.commands.train import train
     from pipelines.commands.up import up
 
     app = typer.Typer(
@@ -131,6 +132,7 @@ def build_app() -> "typer.Typer":
         "up": up,
         "ingest": ingest,
         "import": import_set,
+        "train": train,
         "promote": promote,
         "rollback": rollback,
         "doctor": doctor,

@@ -70,6 +70,7 @@ def run_job(job: EvaluationJob, progress: Progress) -> dict[str, Any]:
     )
     verdict = judge_release(measured, job.gate)
     return {
+        "candidate": job.candidate,
         "measured": _plain(asdict(measured)),
         "passed": verdict.passed,
         "findings": [asdict(finding) for finding in verdict.findings],

@@ -24,8 +24,8 @@ def curves_picture(curves: Mapping[str, Curve]) -> str:
         rows, _COLUMNS, left=0.06, right=0.99, top=1 - 0.3 / (_ROW * rows),
         bottom=0.3 / (_ROW * rows), hspace=0.55, wspace=0.22,
     )  # fmt: skip
-    for place, (name, points) in zip(grid, curves.items(), strict=False):
-        axes = figure.add_subplot(place)
+    for place, (name, points) in enumerate(curves.items()):
+        axes = figure.add_subplot(grid[place])
         axes.plot([p[0] for p in points], [p[1] for p in points], linewidth=1.4)
         axes.set_title(name, loc="left", fontsize=9)
         axes.tick_params(labelsize=7)

@@ -8,25 +8,26 @@ from typing import Any
 
 import dagster as dg
 
+from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId
 from pipelines.memory import KEEP_MEMORY
 from pipelines.plots import curves_picture
+from pipelines.post_training import ASSETS, Kind, resolve_job, stands
 from pipelines.resources import Wheel
 from pipelines.stores import Stores
 from pipelines.stores.digests import json_digest
-from pipelines.training import TrainingJob
 
 
 def current(stores: Stores, asset: str, turn: str) -> str:
-    """Return what *asset* (a checkpoint, a snapshot or a table) stands at in *turn*.
+    """Return what *asset* stands at in *turn*.
 
     Raises:
         dg.Failure: it was never materialised.
     """
-    found = stores.catalogue.pointer(f"{asset}/{turn}")
-    if found is None:
-        raise dg.Failure(f"{asset}, partition {turn}, was never materialised; materialise it first")
-    return found
+    try:
+        return stands(stores, asset, turn)
+    except FlywheelError as error:
+        raise dg.Failure(str(error)) from None
 
 
 def launch(
@@ -47,11 +48,11 @@ def launch(
     file = folder / f"{context.partition_key}-{name}-{json_digest(dict(job))[:12]}.json"
     file.write_text(json.dumps(job, indent=2, sort_keys=True) + "\n", "utf-8")
     if wheel.settings.own_processes:
-        threads = str(job.get("configuration", {}).get("threads", 1))
+        told = job.get("configuration", {})
         done = pipes.run(
-            command=[sys.executable, "-m", module, str(file)],
+            command=[*_python(told.get("expected_world_size", 1)), "-m", module, str(file)],
             context=context,
-            env={"OMP_NUM_THREADS": threads, **KEEP_MEMORY},
+            env={"OMP_NUM_THREADS": str(told.get("threads", 1)), **KEEP_MEMORY},
         )
         (figures,) = done.get_custom_messages()
     else:
@@ -66,31 +67,27 @@ def train(
     pipes: dg.PipesSubprocessClient,
     wheel: Wheel,
     *,
-    kind: str,
-    asset: str,
-    policy: str,
-    reference: str | None = None,
-    configuration: Mapping[str, Any],
+    kind: Kind,
+    changes: dg.Config,
 ) -> dg.MaterializeResult:
     """Train in a process of its own; return the asset's metadata with its curves."""
-    turn, stores = context.partition_key, wheel.stores
-    job = TrainingJob(
-        kind=kind,  # type: ignore[arg-type]  # validated by the model
-        root=stores.root,
-        snapshot_id=current(stores, "preferences/preference_snapshot", turn),
-        prompts=current(stores, "artifacts/prompts", turn),
-        generations=current(stores, "artifacts/generations", turn),
-        policy=policy,
-        reference=reference,
-        configuration=dict(configuration),
-        pointer=f"{asset}/{turn}",
-    )
+    stores = wheel.stores
+    try:
+        job = resolve_job(
+            stores,
+            wheel.settings,
+            kind=kind,
+            turn=context.partition_key,
+            told=changes.model_dump(),
+        )
+    except FlywheelError as error:
+        raise dg.Failure(str(error)) from None
     figures = launch(
         context,
         pipes,
         wheel,
         module="pipelines.training",
-        name=asset.rsplit("/", 1)[-1],
+        name=ASSETS[kind].rsplit("/", 1)[-1],
         job=job.model_dump(mode="json"),
     )
     checkpoint = CheckpointId(figures["checkpoint"])
@@ -105,3 +102,11 @@ def train(
     if figures.get("validation"):
         metadata["validation accuracy"] = dg.MetadataValue.json(figures["validation"])
     return dg.MaterializeResult(metadata=metadata)
+
+
+def _python(processes: int) -> list[str]:
+    """Return what starts a module in so many processes that find each other on this machine."""
+    if processes == 1:
+        return [sys.executable]
+    spread = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, *spread]

@@ -7,12 +7,14 @@ through Pipes. torch lives here, not in the orchestrator.
 """
 
 import json
+import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +25,8 @@ from pipelines.code_version import code_version
 from pipelines.piped import Progress, run_under_pipes
 from pipelines.stores import CheckpointFields, Parent, Stores, open_stores
 from pipelines.stores.digests import json_digest
+
+_TELL_EVERY: Final = 0.3  # seconds
 
 
 class TrainingJob(BaseModel):
@@ -56,8 +60,9 @@ def run_job(job: TrainingJob, progress: Progress) -> dict[str, Any]:
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
     )
-    train = {"sft": _train_sft, "dpo": _train_dpo, "reward": _train_reward}[job.kind]
-    save, seen, figures = train(job, stores, bundle, progress)
+    save, seen, figures = TRAINERS[job.kind](job, stores, bundle, progress)
+    if _rank():
+        return {}  # one process of a run stores and reports
     parents = [job.policy, *([job.reference] if job.reference else [])]
     manifest = stores.checkpoints.manifest(CheckpointId(job.policy))
     snapshot = stores.catalogue.object(job.snapshot_id)
@@ -153,6 +158,14 @@ def _train_reward(
     return run.scorer.save, _names(run.samples_seen), figures
 
 
+Trainer = Callable[[TrainingJob, Stores, SnapshotBundle, Progress], Trained]
+TRAINERS: Final[Mapping[str, Trainer]] = {
+    "sft": _train_sft,
+    "dpo": _train_dpo,
+    "reward": _train_reward,
+}
+
+
 def _load_policy(stores: Stores, checkpoint: str) -> Any:
     from backbone.emu3 import Emu3Backbone
 
@@ -170,12 +183,32 @@ def _figures(curves: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def run_file(file: Path, progress: Progress) -> dict[str, Any]:
-    """Run the resolved job in *file*."""
-    return run_job(TrainingJob.model_validate_json(file.read_text("utf-8")), progress)
+    """Run the resolved job in *file*; its progress lies beside it for whoever watches."""
+    beside = file.with_suffix(".progress.json")
+    last = 0.0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        progress(done, total)
+        if done == total or time.monotonic() - last > _TELL_EVERY:
+            last = time.monotonic()
+            fresh = beside.with_suffix(".tmp")
+            fresh.write_text(json.dumps({"done": done, "total": total}), "utf-8")
+            fresh.replace(beside)
+
+    return run_job(TrainingJob.model_validate_json(file.read_text("utf-8")), tell)
+
+
+def _rank() -> int:
+    """Return which of the run's processes this is, as torchrun tells it."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def main(arguments: list[str]) -> int:
     """Run the job named on the command line, speaking to Dagster Pipes where there is one."""
+    if _rank():
+        run_file(Path(arguments[0]), lambda done, total: None)
+        return 0
     return run_under_pipes(Path(arguments[0]).stem, lambda say: run_file(Path(arguments[0]), say))
 
 

@@ -1,12 +1,10 @@
 """finetune: a better policy than the last, measured before it may be released."""
 
-from typing import Any
-
 import dagster as dg
 
 from data_contracts.ids import CheckpointId
-from finetune.config import DpoConfig, SftConfig
 from pipelines.assets.backbone import RELEASE
+from pipelines.assets.launchpad import DpoChanges, SftChanges
 from pipelines.assets.reward_models import INPUTS
 from pipelines.assets.turns import TURNS
 from pipelines.evaluation import EvaluationJob
@@ -14,82 +12,28 @@ from pipelines.resources import Wheel
 from pipelines.train_launch import current, launch, train
 
 _KEY = {"key_prefix": "finetune", "group_name": "finetune", "partitions_def": TURNS}
-# A DPO pair costs two trained sequences, and the reference's forward pass a third of each.
-_SEQUENCES_A_PAIR = 2 + 2 / 3
-
-
-class SftJob(dg.Config):
-    """What an engineer may change in the launchpad; empty fields keep the wheel's settings."""
-
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    max_steps: int | None = None
-    seed: int | None = None
-
-
-class DpoJob(SftJob):
-    """The same, and what only DPO has."""
-
-    beta: float | None = None
-    sft_weight: float | None = None
 
 
 @dg.asset(deps=INPUTS, kinds={"torch"}, **_KEY)
 def sft_policy(
     context: dg.AssetExecutionContext,
-    config: SftJob,
+    config: SftChanges,
     wheel: Wheel,
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
     """The backbone after imitating preferred generations."""
-    return train(
-        context,
-        pipes,
-        wheel,
-        kind="sft",
-        asset="finetune/sft_policy",
-        policy=current(wheel.stores, "backbone/backbone", context.partition_key),
-        configuration=SftConfig(**_told(wheel.settings.sft, config)).model_dump(),
-    )
+    return train(context, pipes, wheel, kind="sft", changes=config)
 
 
 @dg.asset(deps=[*INPUTS, dg.AssetKey(["finetune", "sft_policy"])], kinds={"torch"}, **_KEY)
 def dpo_policy(
     context: dg.AssetExecutionContext,
-    config: DpoJob,
+    config: DpoChanges,
     wheel: Wheel,
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
-    """The policy after learning from pairs, held to the policy released last.
-
-    Where the wheel's method is "sft_only" (an arm for comparison), the same compute is spent on
-    more imitation instead.
-    """
-    settings = DpoConfig(**_told(wheel.settings.dpo, config))
-    stores, turn = wheel.stores, context.partition_key
-    start = current(stores, "finetune/sft_policy", turn)
-    if wheel.settings.method == "sft_only":
-        sft = wheel.settings.sft
-        steps = round(settings.max_steps * settings.batch_size * _SEQUENCES_A_PAIR / sft.batch_size)
-        return train(
-            context,
-            pipes,
-            wheel,
-            kind="sft",
-            asset="finetune/dpo_policy",
-            policy=start,
-            configuration=sft.model_copy(update={"max_steps": steps}).model_dump(),
-        )
-    return train(
-        context,
-        pipes,
-        wheel,
-        kind="dpo",
-        asset="finetune/dpo_policy",
-        policy=start,
-        reference=current(stores, "backbone/backbone", turn),
-        configuration=settings.model_dump(),
-    )
+    """The policy after learning from pairs, held to the policy released last."""
+    return train(context, pipes, wheel, kind="dpo", changes=config)
 
 
 @dg.asset(
@@ -151,13 +95,13 @@ def released_policy(context: dg.AssetExecutionContext, wheel: Wheel):  # type: i
         context.log.warning(f"{turn}: not released, the gate refused ({failed})")
         return
     candidate = CheckpointId(current(stores, "finetune/dpo_policy", turn))
+    if report["candidate"] != candidate:
+        raise dg.Failure(
+            f"{turn}: the report is about checkpoint {report['candidate'][:12]}, but the candidate "
+            f"is now {candidate[:12]}; materialise policy_report again"
+        )
     stores.checkpoints.verify(candidate)
     stores.catalogue.promote(
         RELEASE, candidate, reason=f"gate passed in {turn}", by="gate", at=datetime.now(UTC)
     )
     yield dg.MaterializeResult(metadata={"checkpoint": candidate})
-
-
-def _told(settings: SftConfig | DpoConfig, config: dg.Config) -> dict[str, Any]:
-    told = {name: value for name, value in config.model_dump().items() if value is not None}
-    return {**settings.model_dump(), **told}

@@ -4,10 +4,10 @@ import dagster as dg
 
 from data_contracts.ids import CheckpointId
 from pipelines.assets.backbone import backbone_pointer
+from pipelines.assets.launchpad import RewardChanges
 from pipelines.assets.turns import TURNS
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, train
-from reward_models.config import RewardConfig
 
 INPUTS = [
     dg.AssetKey(["preferences", "preference_snapshot"]),
@@ -15,15 +15,6 @@ INPUTS = [
     dg.AssetKey(["artifacts", "generations"]),
     dg.AssetKey(["backbone", "backbone"]),
 ]
-
-
-class RewardJob(dg.Config):
-    """What an engineer may change in the launchpad; empty fields keep the wheel's settings."""
-
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    max_steps: int | None = None
-    seed: int | None = None
 
 
 @dg.asset(
@@ -35,22 +26,12 @@ class RewardJob(dg.Config):
 )
 def reward_model(
     context: dg.AssetExecutionContext,
-    config: RewardJob,
+    config: RewardChanges,
     wheel: Wheel,
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
     """A reward model on the backbone's trunk, calibrated on validation pairs."""
-    told = {k: v for k, v in config.model_dump().items() if v is not None}
-    settings = RewardConfig(**{**wheel.settings.reward.model_dump(), **told})
-    return train(
-        context,
-        pipes,
-        wheel,
-        kind="reward",
-        asset="reward_models/reward_model",
-        policy=current(wheel.stores, "backbone/backbone", context.partition_key),
-        configuration=settings.model_dump(),
-    )
+    return train(context, pipes, wheel, kind="reward", changes=config)
 
 
 @dg.asset(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from backbone.emu3 import Emu3Backbone
 from data_contracts.errors import ContractError
@@ -40,17 +39,9 @@ def turned(root: Path, settings: WheelSettings) -> Stores:
     return open_stores(root)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Stores:
-    return turned(tmp_path_factory.mktemp("wheel") / "a", nano())
+def wheel(nano_wheel) -> Stores:
+    return open_stores(nano_wheel)
 
 
 def pointers(stores: Stores) -> dict[str, str]:

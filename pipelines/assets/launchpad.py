@@ -1,0 +1,41 @@
+"""What an engineer may change in Dagster's launchpad; empty fields keep the wheel's settings."""
+
+import dagster as dg
+
+
+class TrainingChanges(dg.Config):
+    """What every training run has; see `reward_models.config.TrainingConfig`."""
+
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    accumulation: int | None = None
+    max_steps: int | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    max_grad_norm: float | None = None
+    weight_decay: float | None = None
+    max_length: int | None = None
+    seed: int | None = None
+    threads: int | None = None
+    expected_world_size: int | None = None
+    device: str | None = None
+    log_every: int | None = None
+
+
+class RewardChanges(TrainingChanges):
+    """The same, and what only reward models have."""
+
+    score_batch_size: int | None = None
+    resamples: int | None = None
+
+
+class SftChanges(TrainingChanges):
+    """The same."""
+
+
+class DpoChanges(TrainingChanges):
+    """The same, and what only DPO has."""
+
+    beta: float | None = None
+    sft_weight: float | None = None
+    score_batch_size: int | None = None

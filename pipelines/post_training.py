@@ -1,0 +1,145 @@
+"""What an engineer launches: a job, resolved against what stands in the wheel."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data_contracts.errors import FlywheelError
+from finetune.config import DpoConfig, SftConfig
+from pipelines.settings import WheelSettings
+from pipelines.stores import Stores
+from pipelines.training import TrainingJob
+from reward_models.config import RewardConfig, TrainingConfig
+
+Kind = Literal["reward", "sft", "dpo"]
+ASSETS: Final[Mapping[Kind, str]] = {
+    "reward": "reward_models/reward_model",
+    "sft": "finetune/sft_policy",
+    "dpo": "finetune/dpo_policy",
+}
+SNAPSHOT: Final = "preferences/preference_snapshot"
+_CONFIGURATIONS: Final[Mapping[Kind, type[TrainingConfig]]] = {
+    "reward": RewardConfig,
+    "sft": SftConfig,
+    "dpo": DpoConfig,
+}
+# A DPO pair costs two trained sequences, and the reference's forward pass a third of each.
+_SEQUENCES_A_PAIR: Final = 2 + 2 / 3
+
+
+class JobFile(BaseModel):
+    """One post-training run as a person writes it down."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    wheel: Path = Path(".flywheel/demo/ours-7")
+    turn: str = ""  # whose snapshot; empty is the newest
+    settings: dict[str, int | float | str] = Field(default_factory=dict)  # over the wheel's own
+
+
+def read_job(path: Path) -> JobFile:
+    """Read a TOML job file.
+
+    Raises:
+        FlywheelError: not readable, not TOML, or a field that is unknown or out of range.
+    """
+    try:
+        written = tomllib.loads(path.read_text("utf-8"))
+        job = JobFile.model_validate(written)
+        _CONFIGURATIONS[job.kind].model_validate(job.settings)
+    except OSError as error:
+        raise FlywheelError(
+            f"{path.name}: cannot be read ({error.strerror}); check the path"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FlywheelError(f"{path.name}: not valid TOML: {error}") from None
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise FlywheelError(f"{path.name}: " + "; ".join(faults)) from None
+    return job
+
+
+def newest_turn(stores: Stores) -> str:
+    """Return the last turn whose snapshot stands.
+
+    Raises:
+        FlywheelError: none does.
+    """
+    prefix = f"{SNAPSHOT}/"
+    turns = [p.removeprefix(prefix) for p in stores.catalogue.pointers() if p.startswith(prefix)]
+    if not turns:
+        raise FlywheelError(
+            f"no snapshot stands in {stores.root.name}; turn the wheel first (`flywheel demo`)"
+        )
+    return max(turns)
+
+
+def stands(stores: Stores, asset: str, turn: str) -> str:
+    """Return what *asset* (a checkpoint, a snapshot or a table) stands at in *turn*.
+
+    Raises:
+        FlywheelError: it was never materialised.
+    """
+    found = stores.catalogue.pointer(f"{asset}/{turn}")
+    if found is None:
+        raise FlywheelError(
+            f"{asset}, partition {turn}, was never materialised; materialise it first"
+        )
+    return found
+
+
+def resolve_job(
+    stores: Stores,
+    settings: WheelSettings,
+    *,
+    kind: Kind,
+    turn: str,
+    told: Mapping[str, Any],
+) -> TrainingJob:
+    """Return exactly what will run: the same whether a file, the launchpad or a turn asks for it.
+
+    Where the wheel's method is "sft_only" (an arm for comparison), the compute of DPO is spent
+    on more imitation instead.
+
+    Args:
+        stores: the wheel's.
+        settings: the wheel's.
+        kind: what is trained.
+        turn: whose snapshot.
+        told: settings that differ from the wheel's; None stands for "the wheel's".
+
+    Raises:
+        FlywheelError: something that the run needs does not stand yet, or a setting is wrong.
+    """
+    changes = {name: value for name, value in told.items() if value is not None}
+    written = getattr(settings, kind).model_dump() | changes
+    try:
+        configuration = _CONFIGURATIONS[kind].model_validate(written)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise FlywheelError(f"{kind}: " + "; ".join(faults)) from None
+    trained: Kind = kind
+    policy = stands(stores, "backbone/backbone", turn)
+    reference = None
+    if kind == "dpo":
+        reference, policy = policy, stands(stores, ASSETS["sft"], turn)
+        if settings.method == "sft_only":
+            trained, reference = "sft", None
+            rows = configuration.max_steps * configuration.batch_size * _SEQUENCES_A_PAIR
+            steps = round(rows / settings.sft.batch_size)
+            configuration = settings.sft.model_copy(update={"max_steps": steps})
+    return TrainingJob(
+        kind=trained,
+        root=stores.root,
+        snapshot_id=stands(stores, SNAPSHOT, turn),
+        prompts=stands(stores, "artifacts/prompts", turn),
+        generations=stands(stores, "artifacts/generations", turn),
+        policy=policy,
+        reference=reference,
+        configuration=configuration.model_dump(),
+        pointer=f"{ASSETS[kind]}/{turn}",
+    )
