@@ -52,7 +52,11 @@ def launch(
         done = pipes.run(
             command=[*_python(told.get("expected_world_size", 1)), "-m", module, str(file)],
             context=context,
-            env={"OMP_NUM_THREADS": str(told.get("threads", 1)), **KEEP_MEMORY},
+            env={
+                "OMP_NUM_THREADS": str(told.get("threads", 1)),
+                "PYTHONWARNINGS": "ignore",  # advice from one library to another
+                **KEEP_MEMORY,
+            },
         )
         (figures,) = done.get_custom_messages()
     else:

@@ -70,6 +70,8 @@ def trainer_arguments(config: TrainingConfig, scratch: Path) -> dict[str, Any]:
         "use_cpu": device == "cpu",
         "bf16": device == "cuda" and torch.cuda.is_bf16_supported(),
         "gradient_checkpointing": False,
+        # Every weight that trains is used in every step; looking for others costs a pass.
+        "ddp_find_unused_parameters": False,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": False,
         "remove_unused_columns": False,
