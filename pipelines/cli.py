@@ -110,6 +110,7 @@ def build_app() -> "typer.Typer":
     import typer
 
     from pipelines.commands.demo import demo
+    from pipelines.commands.denoise import denoise
     from pipelines.commands.doctor import doctor
     from pipelines.commands.import_set import import_set
     from pipelines.commands.ingest import ingest
@@ -133,6 +134,7 @@ def build_app() -> "typer.Typer":
         "ingest": ingest,
         "import": import_set,
         "train": train,
+        "denoise": denoise,
         "promote": promote,
         "rollback": rollback,
         "doctor": doctor,

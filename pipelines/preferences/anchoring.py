@@ -35,6 +35,8 @@ def anchor(
     with answers and judged on the other, in turn.
     """
     plain = click_model.designed(settings.classes)
+    if table is not None:
+        plain = click_model.logged_only(plain, table)
     covered = np.unique(np.concatenate([channel.touched for channel in channels]))
     shown = covered if table is None else covered[table.exposed[covered] > 0]
     if table is None or len(shown) < MIN_COVERED:
@@ -72,13 +74,14 @@ def anchored_chances(table: ClickTable, explicit: FloatArray, items: IntArray) -
     """
     inside = np.zeros(len(explicit), dtype=bool)
     inside[items] = True
-    item = np.repeat(np.arange(len(explicit)), table.exposed)
+    item = table.item
     mine = np.flatnonzero(inside[item])
-    believed, key = explicit[item[mine]], table.shown.key[mine]
+    believed = explicit[item[mine]] * table.shown.weight[mine, None]
+    key = table.shown.key[mine]
     given = believed.T @ table.bits[key]
     times = believed.T @ table.slot_prior[table.slot[key]]
     mean = (given.sum(axis=0) + 0.1) / (times.sum() + 10.0)
-    chances = click_model.designed(explicit.shape[1])
+    chances = click_model.logged_only(click_model.designed(explicit.shape[1]), table)
     chances[0] = fit_curves(given + HELD * mean, times + HELD)
     return np.clip(chances, 1e-4, 1 - 1e-4)
 

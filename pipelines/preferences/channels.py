@@ -14,6 +14,7 @@ from pipelines.preferences.comparison_model import (
 )
 from pipelines.preferences.kernel import FloatArray, IntArray
 from pipelines.preferences.rating_model import (
+    TYPES,
     Confusions,
     Ratings,
     RatingSettings,
@@ -54,13 +55,37 @@ def first_channels(
     classes: int,
     settings: RatingSettings,
 ) -> tuple[Channel, ...]:
-    """Begin every aspect with answers or gold at the priors; *overall* always comes last."""
+    """Begin every aspect with answers or gold; *overall* always comes last.
+
+    Annotators begin as their answers on gold show them: EM that begins at the priors follows a
+    majority that answers upside down. Where there is no gold they begin at the priors.
+    """
     extra = sorted(set(gold) - set(answers.aspects) - {OVERALL})
-    names = [a for a in (*answers.aspects, *extra) if a != OVERALL]
+    names = (*(a for a in (*answers.aspects, *extra) if a != OVERALL), OVERALL)
+    seen: FloatArray = np.zeros((len(answers.annotators), len(TYPES)))
+    for name in names:
+        if name in gold and name in answers.ratings:
+            shown = _on_gold(answers.ratings[name], gold[name], classes, settings, None)
+            seen = seen + shown.evidence
     return tuple(
-        _first_channel(name, answers, gold.get(name), items, classes, settings)
-        for name in (*names, OVERALL)
+        _first_channel(name, answers, gold.get(name), items, classes, settings, seen)
+        for name in names
     )
+
+
+def _on_gold(
+    ratings: Ratings,
+    gold: tuple[IntArray, IntArray] | None,
+    classes: int,
+    settings: RatingSettings,
+    elsewhere: FloatArray | None,
+) -> Confusions:
+    """Learn confusions from gold alone: all other items count for nothing."""
+    known = np.zeros((ratings.items, classes))
+    if gold is not None:
+        chances = gold_chances(classes)[gold[1]]
+        known[gold[0]] = chances / chances.sum(axis=1, keepdims=True)
+    return learn_confusions(ratings, known, classes=classes, settings=settings, elsewhere=elsewhere)
 
 
 def messages(channel: Channel, classes: int) -> FloatArray:
@@ -72,15 +97,22 @@ def messages(channel: Channel, classes: int) -> FloatArray:
         total += comparison_messages(channel.comparisons, channel.judges, channel.posterior)
     if channel.gold is not None:
         item, level = channel.gold
-        total[item] = -np.inf
-        total[item, gold_class(level, classes)] = 0.0
+        with np.errstate(divide="ignore"):  # the log of nought is meant: a class gold forbids
+            total[item] = np.log(gold_chances(classes))[level]
     return total
 
 
-def gold_class(level: IntArray, classes: int) -> IntArray:
-    """Return the class nearest to a gold *level* 0 .. LEVELS - 1."""
-    nearest: IntArray = np.rint(level * (classes - 1) / (LEVELS - 1)).astype(np.int64)
-    return nearest
+def gold_chances(classes: int) -> FloatArray:
+    """Return (levels, c): the chance of each gold level given the class, both being quantiles.
+
+    Example:
+        >>> gold_chances(LEVELS).tolist() == np.eye(LEVELS).tolist()
+        True
+    """
+    low, high = (np.arange(classes) + side for side in (0, 1))
+    first, last = (classes * (np.arange(LEVELS) + side)[:, None] / LEVELS for side in (0, 1))
+    overlap: FloatArray = np.clip(np.minimum(high, last) - np.maximum(low, first), 0.0, 1.0)
+    return np.round(overlap, 12)
 
 
 def to_class(channel: Channel, message: FloatArray) -> FloatArray:
@@ -93,10 +125,25 @@ def to_class(channel: Channel, message: FloatArray) -> FloatArray:
     return carried
 
 
+def type_evidence(channels: tuple[Channel, ...]) -> list[FloatArray | None]:
+    """Return for each channel what all others say of their raters' types; None: nothing."""
+    own = [None if each.confusions is None else each.confusions.evidence for each in channels]
+    total = sum((each for each in own if each is not None), start=np.zeros(()))
+    return [None if each is None else total - each for each in own]
+
+
 def learn(
-    channel: Channel, message: FloatArray, posterior: FloatArray, *, settings: RatingSettings
+    channel: Channel,
+    message: FloatArray,
+    posterior: FloatArray,
+    *,
+    settings: RatingSettings,
+    elsewhere: FloatArray | None = None,
 ) -> Channel:
-    """Update one aspect from the classes' *posterior* (i, c) and its own *message*."""
+    """Update one aspect from the classes' *posterior* (i, c) and its own *message*.
+
+    *elsewhere* is what answers on other aspects say of the raters' types (`type_evidence`).
+    """
     classes = posterior.shape[1]
     if channel.aspect == OVERALL:
         believed, link = posterior, channel.link
@@ -114,7 +161,10 @@ def learn(
         believed = 0.5 * (believed + channel.posterior)
     confusions, judges = channel.confusions, channel.judges
     if channel.ratings is not None:
-        confusions = learn_confusions(channel.ratings, believed, classes=classes, settings=settings)
+        confusions = learn_confusions(
+            channel.ratings, believed, classes=classes, settings=settings,
+            before=channel.confusions, elsewhere=elsewhere,
+        )  # fmt: skip
     if channel.comparisons is not None:
         judges = learn_judges(channel.comparisons, believed, classes=classes)
     return replace(channel, confusions=confusions, judges=judges, link=link, posterior=believed)
@@ -127,6 +177,7 @@ def _first_channel(
     items: int,
     classes: int,
     settings: RatingSettings,
+    seen: FloatArray,
 ) -> Channel:
     ratings, comparisons = answers.ratings.get(aspect), answers.comparisons.get(aspect)
     touched: list[IntArray] = [np.zeros(0, dtype=np.int64)]
@@ -140,9 +191,7 @@ def _first_channel(
         aspect=aspect,
         ratings=ratings,
         comparisons=comparisons,
-        confusions=None
-        if ratings is None
-        else learn_confusions(ratings, None, classes=classes, settings=settings),
+        confusions=None if ratings is None else _on_gold(ratings, gold, classes, settings, seen),
         judges=None if comparisons is None else learn_judges(comparisons, None, classes=classes),
         link=np.eye(classes)
         if aspect == OVERALL

@@ -22,8 +22,8 @@ class ClickSettings:
 
     first_examined: float = 0.95  # anchor: without one, examination is not identified
     examined_strength: float = 20.0  # pseudo-exposures behind each designed examination
-    signal_strength: float = 20.0  # pseudo-exposures a class behind each designed chance
-    user_strength: float = 3.0  # pseudo-exposures behind a user's intents
+    signal_strength: float = 1000.0  # pseudo-exposures a class behind each designed chance
+    user_strength: float = 8.0  # pseudo-exposures behind a user's intents
     intent_shares: tuple[float, float, float] = (0.88, 0.1, 0.02)  # before any exposure
     share_strength: float = 20.0  # pseudo-users behind intent_shares
     lean_variance: float = 0.3  # of users' readiness in logits, before any exposure
@@ -46,6 +46,16 @@ class ClickParameters:
 def designed(classes: int) -> FloatArray:
     """Return (m, c, s) the designed chances, kept inside (0, 1)."""
     return np.clip(designed_chances(classes), EDGE, 1 - EDGE)
+
+
+def logged_only(chances: FloatArray, table: ClickTable) -> FloatArray:
+    """Return *chances* with signals that nobody ever gave made impossible.
+
+    Many platforms log no dwell or have no remix; that nobody dwells says nothing of anybody.
+    """
+    given = np.bincount(table.shown.key, minlength=len(table.bits)) @ table.bits
+    kept: FloatArray = np.where(given > 0, chances, EDGE)
+    return kept
 
 
 def first_parameters(
@@ -107,7 +117,7 @@ def update(
     given[last], times[last] = given[last].sum(axis=0), times[last].sum()
     phi = fit_curves(given + settings.signal_strength * chances, times + settings.signal_strength)
     line, lean, variance = _learn_endorsement(
-        parameters, counts, given[0], chances[0], settings=settings
+        table, parameters, counts, given[0], chances[0], settings=settings
     )
     phi[0] = np.clip(expit(class_powers(phi.shape[1]) @ line), EDGE, 1 - EDGE)
 
@@ -119,7 +129,7 @@ def update(
     )
     shares = parameters.alpha + counts.by_user
     shares = shares / shares.sum(axis=1, keepdims=True)
-    pool = settings.share_strength * np.array(settings.intent_shares) + shares.sum(axis=0)
+    pool = settings.share_strength * np.array(settings.intent_shares) + table.trusted @ shares
     return ClickParameters(
         phi=phi,
         line=line,
@@ -132,6 +142,7 @@ def update(
 
 
 def _learn_endorsement(
+    table: ClickTable,
     parameters: ClickParameters,
     counts: Counts,
     given: FloatArray,
@@ -157,8 +168,9 @@ def _learn_endorsement(
     pull = pull - parameters.lean / parameters.lean_variance
     stiff = (looked * chance * (1 - chance)).sum(axis=1) + 1 / parameters.lean_variance
     lean = parameters.lean + np.clip(pull / stiff, -1.0, 1.0)
-    spread = (lean**2 + 1 / stiff).sum(axis=0) + settings.lean_strength * settings.lean_variance
-    return line, lean, spread / (len(lean) + settings.lean_strength)
+    spread = table.trusted @ (lean**2 + 1 / stiff)
+    spread = spread + settings.lean_strength * settings.lean_variance
+    return line, lean, spread / (table.trusted.sum() + settings.lean_strength)
 
 
 def _user_chances(parameters: ClickParameters) -> FloatArray:

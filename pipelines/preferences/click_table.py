@@ -24,16 +24,28 @@ class ClickTable:
     slot_prior: FloatArray  # (slots,) designed chance of being looked at
     slot_fixed: FloatArray  # (slots,) 1 where that chance is an anchor
     users: tuple[str, ...]
+    trusted: FloatArray  # (u,) 1 where some exposure of the user is evidence
 
     @property
-    def exposed(self) -> IntArray:
-        """(i,) exposures by item."""
-        count: IntArray = np.diff(self.shown.start)
-        return count
+    def item(self) -> IntArray:
+        """(e,) the item of each exposure."""
+        count = np.diff(self.shown.start)
+        rows: IntArray = np.repeat(np.arange(len(count)), count)
+        return rows
+
+    @property
+    def exposed(self) -> FloatArray:
+        """(i,) exposures by item, as far as they are evidence."""
+        items = len(self.shown.start) - 1
+        count = np.bincount(self.item, weights=self.shown.weight, minlength=items)
+        return count.astype(np.float64)
 
 
 def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: float) -> ClickTable:
-    """Encode training exposures of known items; row order does not matter."""
+    """Encode exposures of known items; row order does not matter.
+
+    Those of weight 0 and of held-out users weigh nothing: only their users' intents are inferred.
+    """
     item = pc.index_in(exposures["generation_id"], value_set=item_ids).to_numpy()
     names = pc.unique(exposures["user_id"].combine_chunks()).cast(pa.string())
     names = names.take(pc.sort_indices(names))
@@ -51,6 +63,9 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: floa
     keys, key = np.unique(of_pattern * len(slots) + slot, return_inverse=True)
     bits = pattern_bits(patterns)[keys // len(slots)]
 
+    weight = np.where(
+        exposures["heldout"].to_numpy(), 0.0, exposures["weight"].to_numpy().astype(np.float64)
+    )
     order = np.lexsort((key, user, item))
     at = slots % (SLOTS + 1)
     rows, given = np.nonzero(bits)
@@ -60,6 +75,7 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: floa
             start=np.searchsorted(item[order], np.arange(len(item_ids) + 1)).astype(np.int64),
             user=user[order],
             key=key[order].astype(np.int64),
+            weight=weight[order],
             signal_start=np.searchsorted(rows, np.arange(len(keys) + 1)).astype(np.int64),
             signal=given.astype(np.int64),
         ),
@@ -72,4 +88,5 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: floa
         slot_prior=np.where(at == SLOTS, UNKNOWN_EXAMINED, designed),
         slot_fixed=(at == 0).astype(np.float64),
         users=tuple(names.to_pylist()),
+        trusted=(np.bincount(user, weights=weight, minlength=len(names)) > 0).astype(np.float64),
     )

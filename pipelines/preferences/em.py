@@ -6,7 +6,7 @@ import numpy as np
 
 from data_contracts.errors import ContractError
 from pipelines.preferences import click_model
-from pipelines.preferences.channels import Channel, learn, messages, to_class
+from pipelines.preferences.channels import Channel, learn, messages, to_class, type_evidence
 from pipelines.preferences.click_model import ClickParameters, ClickSettings
 from pipelines.preferences.click_table import ClickTable
 from pipelines.preferences.kernel import FloatArray, e_step, normalise
@@ -18,7 +18,7 @@ from pipelines.signals.signal_table import INTENTS
 class IntentSettings:
     """How the fit is done; the defaults were developed on click_world seeds 0 to 19."""
 
-    classes: int = 5
+    classes: int = 7  # finer than five levels: confidence within a level is better calibrated
     max_iterations: int = 150
     tolerance: float = 1e-3  # mean change of the posterior at which the fit has converged
     class_strength: float = 1e9  # pseudo-items behind equally frequent classes: quantiles
@@ -90,8 +90,10 @@ def _step(
         by_user = counts.by_user
         clicks = click_model.update(table, state.clicks, counts, chances, settings=settings.clicks)
     learned = tuple(
-        learn(channel, message, posterior, settings=settings.ratings)
-        for channel, message in zip(state.channels, heard, strict=True)
+        learn(channel, message, posterior, settings=settings.ratings, elsewhere=other)
+        for channel, message, other in zip(
+            state.channels, heard, type_evidence(state.channels), strict=True
+        )
     )
     share = posterior.sum(axis=0) + settings.class_strength
     change = float(np.abs(posterior - state.posterior).sum(axis=1).mean())

@@ -1,7 +1,7 @@
 """Latent intent: what users meant by their signals, fused with annotators' raw answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,17 @@ from data_contracts.errors import ContractError
 from data_contracts.schemas import GENERATION
 from pipelines.preferences.anchoring import anchor
 from pipelines.preferences.answers import read_answers, read_gold
-from pipelines.preferences.channels import OVERALL, Channel, first_channels
+from pipelines.preferences.calibration import (
+    UNTRIED,
+    Calibration,
+    answer_evidence,
+    calibrate,
+    click_evidence,
+)
+from pipelines.preferences.channels import OVERALL, Channel, first_channels, learn, messages
 from pipelines.preferences.click_table import ClickTable, click_table
-from pipelines.preferences.em import IntentSettings, run_em
-from pipelines.preferences.kernel import FloatArray
+from pipelines.preferences.em import IntentSettings, State, run_em
+from pipelines.preferences.kernel import FloatArray, normalise
 from pipelines.preferences.reliability import annotator_table
 from pipelines.signals.drops import drops_table, join_drops
 from pipelines.signals.exposures import EXPOSURE, training_exposures
@@ -43,6 +50,8 @@ class IntentFit:
     class_shares: FloatArray  # (c,)
     prior: str  # which signal priors were used: designed or anchored
     prior_scores: Mapping[str, float]  # held-out explicit log-likelihood by prior, where compared
+    calibration: Calibration  # how far signals may be believed
+    new_user: Mapping[str, float]  # intent shares of a user nobody has seen
     log_likelihoods: tuple[float, ...]
     iterations: int
     converged: bool
@@ -75,7 +84,8 @@ def fit_intent(
     comparisons, without answers a click model under the designed priors.
 
     Args:
-        exposures: from `pipelines.signals.exposures`; bots and held-out users are left out.
+        exposures: from `pipelines.signals.exposures`; those of weight 0 and of held-out users
+            are no evidence, but their users' intents are inferred all the same.
         annotations: raw answers (ratings, comparisons), each used once.
         generations: which generations there are; those without evidence keep the prior.
         gold: generation_id, aspect, value (a level 1 .. 5); clamped.
@@ -109,6 +119,7 @@ def fit_intent(
     )
     anchoring = anchor(table, channels, settings=settings)
     state = run_em(table, channels, anchoring.chances, settings=settings)
+    state, calibration = _calibrated(table, state, settings=settings)
     return IntentFit(
         generation_ids=tuple(item_ids.to_pylist()),
         posterior=state.posterior,
@@ -119,9 +130,7 @@ def fit_intent(
         user_intents=state.clicks.shares if state.clicks else np.zeros((0, len(INTENTS))),
         user_exposures=state.by_user.sum(axis=1),
         annotators=annotator_table(answers.annotators, state.channels, state.class_shares),
-        intent_shares=dict(
-            zip(INTENTS, (state.by_user.sum(0) / max(state.by_user.sum(), 1)).tolist(), strict=True)
-        ),
+        intent_shares=dict(zip(INTENTS, _shares(table, state.by_user), strict=True)),
         phi=state.clicks.phi if state.clicks else np.zeros((len(INTENTS), settings.classes, 0)),
         eta=dict(zip(table.slot_names, state.clicks.eta.tolist(), strict=True))
         if table and state.clicks
@@ -129,6 +138,8 @@ def fit_intent(
         class_shares=state.class_shares,
         prior=anchoring.prior,
         prior_scores=anchoring.scores,
+        calibration=calibration,
+        new_user=dict(zip(INTENTS, _new_user(state, settings), strict=True)),
         log_likelihoods=state.log_likelihoods,
         iterations=len(state.log_likelihoods),
         converged=state.converged,
@@ -150,14 +161,49 @@ def naive_scores(exposures: pa.Table) -> pa.Table:
     )
 
 
+def _calibrated(
+    table: ClickTable | None, state: State, *, settings: IntentSettings
+) -> tuple[State, Calibration]:
+    """Say how far signals may be believed, and fuse them with the answers once more."""
+    if table is None or state.clicks is None:
+        return state, UNTRIED
+    items, classes = state.posterior.shape
+    clicks = click_evidence(table, state.clicks, state.class_shares)
+    answers = answer_evidence(state.channels, items, classes)
+    calibration = calibrate(clicks, state.class_shares, table.exposed, state.channels[-1].gold)
+    both = clicks / calibration.temperature + answers + np.log(state.class_shares)
+    posterior = normalise(both)[0]
+    channels = tuple(
+        replace(
+            channel,
+            posterior=learn(
+                channel, messages(channel, classes), posterior, settings=settings.ratings
+            ).posterior,
+        )
+        for channel in state.channels
+    )
+    return replace(state, posterior=posterior, channels=channels), calibration
+
+
+def _new_user(state: State, settings: IntentSettings) -> list[float]:
+    alpha = np.array(settings.clicks.intent_shares) if state.clicks is None else state.clicks.alpha
+    shares: list[float] = (alpha / alpha.sum()).tolist()
+    return shares
+
+
 def _training(exposures: pa.Table | None, item_ids: pa.Array) -> tuple[pa.Table, pa.Table]:
     if exposures is None:
         return EXPOSURE.empty_table(), drops_table("intent", {})
     rows = conform(exposures, EXPOSURE, what="exposures")
-    allowed = training_exposures(rows)
-    known = allowed.filter(pc.is_in(allowed["generation_id"], value_set=item_ids))
-    lost = allowed.num_rows - known.num_rows
+    known = rows.filter(pc.is_in(rows["generation_id"], value_set=item_ids))
+    lost = training_exposures(rows).num_rows - training_exposures(known).num_rows
     return known, drops_table("intent", {"unknown_generation": lost})
+
+
+def _shares(table: ClickTable | None, by_user: FloatArray) -> list[float]:
+    total = by_user.sum(axis=0) if table is None else table.trusted @ by_user
+    shares: list[float] = (total / max(total.sum(), 1.0)).tolist()
+    return shares
 
 
 def _evidence(table: ClickTable | None, channels: tuple[Channel, ...], items: int) -> FloatArray:

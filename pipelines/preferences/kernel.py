@@ -20,6 +20,7 @@ class Shown(NamedTuple):
     start: IntArray  # (i + 1,)
     user: IntArray  # (e,)
     key: IntArray  # (e,)
+    weight: FloatArray  # (e,) in [0, 1]; 0: no evidence, only the user's intents are inferred
     signal_start: IntArray  # (k + 1,)
     signal: IntArray
 
@@ -40,7 +41,7 @@ class Counts(NamedTuple):
 
     posterior: FloatArray  # (i, c)
     by_key: FloatArray  # (k, m, c)
-    by_user: FloatArray  # (u, m)
+    by_user: FloatArray  # (u, m) of all exposures, whatever their weight
     key_looked: FloatArray  # (k, c) endorsing and looked at
     user_looked: FloatArray  # (u, c) endorsing and looked at
     user_given: FloatArray  # (u, s) signals given while endorsing
@@ -88,14 +89,18 @@ def e_step(shown: Shown, beliefs: Beliefs, log_prior: FloatArray) -> Counts:  # 
                 lift *= beliefs.boost[u, shown.signal[s]]
             unseen = beliefs.shares[u, 0] * (1 - beliefs.looked[k]) if silent else 0.0
             small = False
+            worth = shown.weight[first + n]
             for c in range(classes):
                 chance = lift * beliefs.odds[k, c] * beliefs.quiet[u, c] + unseen
                 endorse[n, c] = chance
                 for m in range(1, intents):
                     chance += beliefs.shares[u, m] * beliefs.emission[k, m, c]
                 total[n, c] = chance
-                product[c] *= chance
-                small = small or product[c] < 1e-200
+                if worth == 1.0:
+                    product[c] *= chance
+                    small = small or product[c] < 1e-200
+                elif worth > 0.0:
+                    log_q[c] += worth * np.log(chance)
             # One logarithm for many exposures; a longer product would underflow to zero.
             if small:
                 for c in range(classes):
@@ -117,21 +122,22 @@ def e_step(shown: Shown, beliefs: Beliefs, log_prior: FloatArray) -> Counts:  # 
             begin, end = shown.signal_start[k], shown.signal_start[k + 1]
             unseen = beliefs.shares[u, 0] * (1 - beliefs.looked[k]) if begin == end else 0.0
             meant = 0.0
+            worth = shown.weight[first + n]
             for c in range(classes):
                 weight = posterior[i, c] / total[n, c]
                 r = weight * endorse[n, c]
-                seen = r - weight * unseen
-                by_key[k, 0, c] += r
+                seen = worth * (r - weight * unseen)
+                by_key[k, 0, c] += worth * r
                 key_looked[k, c] += seen
                 user_looked[u, c] += seen
                 meant += r
                 for m in range(1, intents):
                     r = weight * beliefs.shares[u, m] * beliefs.emission[k, m, c]
-                    by_key[k, m, c] += r
+                    by_key[k, m, c] += worth * r
                     by_user[u, m] += r
             by_user[u, 0] += meant
             for s in range(begin, end):
-                user_given[u, shown.signal[s]] += meant
+                user_given[u, shown.signal[s]] += worth * meant
     return Counts(posterior, by_key, by_user, key_looked, user_looked, user_given, log_likelihood)
 
 

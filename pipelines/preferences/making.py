@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from data_contracts.errors import ContractError
+from pipelines.preferences.em import IntentSettings
 from pipelines.preferences.evidence import gather_evidence
 from pipelines.preferences.experiment_arms import naive_pairs, pairs_from_quality, shuffled_pairs
 from pipelines.preferences.intent import IntentFit, fit_intent
@@ -27,6 +29,44 @@ class Preferences:
     generation_labels: pa.Table  # generation_id, label in [0, 1], uncertainty
     drops: pa.Table
     figures: dict[str, int | float | str]
+
+
+class Inferred(NamedTuple):
+    """What users and annotators meant, and the pairs that follow from it."""
+
+    fit: IntentFit
+    evidence: pa.Table
+    pairs: Pairs
+
+
+def infer_preferences(
+    signals: pa.Table | None,
+    answers: pa.Table | None,
+    prompts: pa.Table,
+    generations: pa.Table,
+    *,
+    gold: pa.Table | None = None,
+    settings: PairSettings | None = None,
+    intent: IntentSettings | None = None,
+) -> Inferred:
+    """Fit signals, answers and gold in one model and pair what follows: the path of every caller.
+
+    Args:
+        signals: exposures with their weights; None: answers alone.
+        answers: annotators' raw answers; None: signals alone.
+        prompts: prompt contract; decides the splits.
+        generations: generation contract.
+        gold: generation_id, aspect, value, where the truth is known.
+        settings: which pairs are made and kept.
+        intent: how the fit is done.
+
+    Raises:
+        ContractError: a table lacks a column, or there is no generation.
+    """
+    fit = fit_intent(signals, answers, generations=generations, gold=gold, settings=intent)
+    evidence = gather_evidence(signals, answers, gold=gold)
+    made = make_pairs(fit, prompts, generations, evidence, annotations=answers, settings=settings)
+    return Inferred(fit, evidence, made)
 
 
 def make_preferences(
@@ -65,21 +105,18 @@ def make_preferences(
         per_prompt=per_prompt, target=TargetSettings(min_confidence=min_confidence)
     )
     signals = None if making == "explicit_only" else trusted
-    fit = fit_intent(signals, answers, generations=generations)
-    evidence = gather_evidence(signals, answers)
+    fit, evidence, made = infer_preferences(
+        signals, answers, prompts, generations, settings=settings
+    )
     if making == "naive":
         made = naive_pairs(exposures, prompts, generations, evidence, settings=settings)
     elif making == "oracle":
         made = pairs_from_quality(quality(), prompts, generations, evidence, settings=settings)
-    else:
-        made = make_pairs(
-            fit, prompts, generations, evidence, annotations=answers, settings=settings
-        )
-    if making == "shuffled":
+    elif making == "shuffled":
         made = Pairs(shuffled_pairs(made.table, np.random.default_rng(seed)), made.drops)
     return Preferences(
         pairs=made.table,
-        user_intents=_user_intents(fit),
+        user_intents=user_intents(fit),
         generation_labels=_generation_labels(fit),
         drops=join_drops(fit.drops, made.drops),
         figures={
@@ -92,7 +129,8 @@ def make_preferences(
     )
 
 
-def _user_intents(fit: IntentFit) -> pa.Table:
+def user_intents(fit: IntentFit) -> pa.Table:
+    """Return user_id, exposures and the share of each intent."""
     columns = {"user_id": pa.array(fit.users, pa.string()), "exposures": fit.user_exposures}
     columns |= {f"{name}_share": fit.user_intents[:, k] for k, name in enumerate(INTENTS)}
     return pa.table(columns)

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data_contracts.errors import ContractError
@@ -128,11 +129,46 @@ def candidate_table(
         "ORDER BY prompt_id, generation_id",
         rows=conform(generations, subset(GENERATION, ("generation_id", "prompt_id")), what=what),
     )
-    place = {name: n for n, name in enumerate(ids)}
-    index = np.array([place.get(g, -1) for g in rows["generation_id"].to_pylist()], dtype=np.int64)
-    group = np.unique(np.array(rows["prompt_id"].to_pylist(), dtype=object), return_inverse=True)[1]
+    place = pc.index_in(rows["generation_id"], value_set=pa.array(ids, pa.string()))
+    index = pc.fill_null(place, -1).to_numpy().astype(np.int64)
+    # Rows are sorted by prompt, so a prompt begins where the name changes.
+    prompt = rows["prompt_id"].combine_chunks()
+    begins = pc.not_equal(prompt[1:], prompt[:-1]).to_numpy(zero_copy_only=False)
+    group = np.concatenate([np.zeros(min(len(prompt), 1), np.int64), np.cumsum(begins)])
     first, second = same_prompt_indices(group.astype(np.int64))
     return rows, index, first, second
+
+
+def all_pairs(
+    fit: IntentFit,
+    generations: pa.Table,
+    *,
+    annotations: pa.Table | None = None,
+    settings: PairSettings | None = None,
+) -> pa.Table:
+    """Compare every two generations of one prompt, each pair once, sure or not.
+
+    Args:
+        fit: posterior by generation and aspect.
+        generations: generation contract.
+        annotations: raw answers, as for `make_pairs`.
+        settings: aspects and thresholds; cap and splits do not matter.
+
+    Returns:
+        CANDIDATE rows sorted by prompt, aspect, chosen and rejected; where nothing speaks for
+        either, probability is .5 and *known* is false.
+
+    Raises:
+        ContractError: a required column is missing, or an aspect was not fitted.
+    """
+    settings = settings or PairSettings()
+    votes = direct_votes(annotations)
+    parts = [
+        _candidates(fit, generations, aspect, votes, settings=settings)
+        for aspect in settings.aspects
+    ]
+    order = [(name, "ascending") for name in ("prompt_id", "aspect", "chosen_id", "rejected_id")]
+    return pa.concat_tables(parts).sort_by(order)
 
 
 def finish_pairs(
@@ -182,8 +218,8 @@ def _candidates(
     first, second = first[inside], second[inside]
     chances = fit.aspects[aspect]
     chance = np.round(better_chance(chances[index[first]], chances[index[second]]), 12)
-    names = np.array(rows["generation_id"].to_pylist(), dtype=object)
-    prompts = np.array(rows["prompt_id"].to_pylist(), dtype=object)
+    names = rows["generation_id"].combine_chunks()
+    prompts = rows["prompt_id"].combine_chunks()
     # At .5 the smaller id is chosen; rows are sorted by id, so that is the first.
     wins = chance >= 0.5
     probability = np.maximum(chance, 1 - chance)
@@ -192,10 +228,10 @@ def _candidates(
     table = pa.table(
         {
             "row": np.arange(len(first)),
-            "prompt_id": pa.array(prompts[first].tolist(), pa.string()),
-            "chosen_id": pa.array(names[chosen].tolist(), pa.string()),
-            "rejected_id": pa.array(names[rejected].tolist(), pa.string()),
-            "aspect": pa.array([aspect] * len(first), pa.string()),
+            "prompt_id": prompts.take(pa.array(first)),
+            "chosen_id": names.take(pa.array(chosen)),
+            "rejected_id": names.take(pa.array(rejected)),
+            "aspect": pa.repeat(pa.scalar(aspect), len(first)),
             "probability": probability,
             "known": known,
         }

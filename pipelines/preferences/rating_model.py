@@ -35,10 +35,14 @@ class Ratings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusions:
-    """How annotators answer: (r, c, l) confusions and (r, t) chances of each type."""
+    """How annotators answer: (r, c, l) confusions and (r, t) chances of each type.
+
+    *evidence* (r, t) is what these answers alone say of the type, in logs.
+    """
 
     psi: FloatArray
     types: FloatArray
+    evidence: FloatArray
 
 
 def designed_confusion(classes: int, levels: int, *, spread: float) -> FloatArray:
@@ -57,12 +61,20 @@ def rating_messages(ratings: Ratings, confusions: Confusions) -> FloatArray:
 
 
 def learn_confusions(
-    ratings: Ratings, posterior: FloatArray | None, *, classes: int, settings: RatingSettings
+    ratings: Ratings,
+    posterior: FloatArray | None,
+    *,
+    classes: int,
+    settings: RatingSettings,
+    before: Confusions | None = None,
+    elsewhere: FloatArray | None = None,
 ) -> Confusions:
     """Estimate confusions from the classes' *posterior* (i, c); None begins at the pool.
 
     Each annotator is honest, random or reversed with some chance, and is held to the mixture,
-    so that few answers suffice to turn a reversed one round.
+    so that few answers suffice to turn a reversed one round. Who is reversed on one aspect is
+    so on all: *elsewhere* (r, t) is what answers on other aspects say of the type, in logs.
+    *before* is the estimate of the step before.
     """
     honest = designed_confusion(classes, ratings.levels, spread=settings.spread)
     shares = np.array(settings.type_shares)
@@ -71,22 +83,27 @@ def learn_confusions(
         cell = ratings.annotator * ratings.levels + ratings.label
         flat = add_by_row(cell, posterior[ratings.item], size=ratings.annotators * ratings.levels)
         counts = flat.reshape(ratings.annotators, ratings.levels, classes).transpose(0, 2, 1)
-    types = np.tile(shares, (ratings.annotators, 1))
-    pool = honest
+    # Before any estimate nobody is believed, so that the pool begins as designed, not as
+    # whatever most annotators do.
+    types = np.zeros((ratings.annotators, len(TYPES))) if before is None else before.types
+    evidence = np.zeros_like(types)
     for _ in range(3):
-        prototypes = np.stack([pool, np.full_like(pool, 1 / ratings.levels), pool[:, ::-1]])
-        evidence = _log_evidence(counts, settings.annotator_strength * prototypes)
-        types = np.exp(evidence + np.log(shares) - (evidence + np.log(shares)).max(1)[:, None])
-        types /= types.sum(axis=1, keepdims=True)
-        shares = settings.type_strength * np.array(settings.type_shares) + types.sum(axis=0)
-        shares = shares / shares.sum()
+        # The pool comes first: counts are blurred by what is not known of the classes, and
+        # beside the sharp designed annotator everybody would look random.
         straight = np.einsum("r,rcl->cl", types[:, 0], counts)
         turned = np.einsum("r,rcl->cl", types[:, 2], counts)[:, ::-1]
         pool = straight + turned + settings.pool_strength * honest
         pool = pool / pool.sum(axis=1, keepdims=True)
+        prototypes = np.stack([pool, np.full_like(pool, 1 / ratings.levels), pool[:, ::-1]])
+        evidence = _log_evidence(counts, settings.annotator_strength * prototypes)
+        weighed = evidence + np.log(shares) + (0.0 if elsewhere is None else elsewhere)
+        types = np.exp(weighed - weighed.max(axis=1, keepdims=True))
+        types /= types.sum(axis=1, keepdims=True)
+        shares = settings.type_strength * np.array(settings.type_shares) + types.sum(axis=0)
+        shares = shares / shares.sum()
     held = np.einsum("rt,tcl->rcl", types, prototypes) * settings.annotator_strength
     psi = counts + held
-    return Confusions(psi=psi / psi.sum(axis=2, keepdims=True), types=types)
+    return Confusions(psi=psi / psi.sum(axis=2, keepdims=True), types=types, evidence=evidence)
 
 
 def _log_evidence(counts: FloatArray, prior: FloatArray) -> FloatArray:

@@ -68,7 +68,7 @@ class Line:
     until: float | None = None  # the last value holds up to here: an arm that does not turn
 
 
-def _styled(draw: Callable[_Given, Plot]) -> Callable[_Given, Plot]:
+def styled_plot(draw: Callable[_Given, Plot]) -> Callable[_Given, Plot]:
     """Draw under the page's settings, whatever the caller has set."""
 
     @wraps(draw)
@@ -81,7 +81,7 @@ def _styled(draw: Callable[_Given, Plot]) -> Callable[_Given, Plot]:
     return inside
 
 
-@_styled
+@styled_plot
 def dot_plot(
     dots: Sequence[Dot],
     *,
@@ -95,7 +95,7 @@ def dot_plot(
 ) -> Plot:
     """Draw estimates with intervals, a row each; *reference* is dashed, *allowed* is shaded."""
     width, height = (_SMALL if small else _WIDTH), dot_plot_height(len(dots))
-    figure, axes = _blank(width=width, height=height)
+    figure, axes = blank_axes(width=width, height=height)
     if allowed is not None:
         axes.axvspan(*allowed, color=looks.BAND.light, linewidth=0, zorder=0)
     if reference is not None:
@@ -127,7 +127,7 @@ def dot_plot(
         f"[{_written(dot.low, digits, signed)}, {_written(dot.high, digits, signed)}]"
         for dot in dots
     )
-    return _plot(figure, title=title, note=note, alt=f"{title}: {said}")
+    return finished_plot(figure, title=title, note=note, alt=f"{title}: {said}")
 
 
 def dot_plot_height(dots: int) -> float:
@@ -135,10 +135,10 @@ def dot_plot_height(dots: int) -> float:
     return 0.6 + 0.42 * max(dots, 3.5)
 
 
-@_styled
+@styled_plot
 def turn_plot(lines: Sequence[Line], *, title: str, alt: str, note: str, height: float) -> Plot:
     """Draw estimates with intervals over turns of the wheel."""
-    figure, axes = _blank(width=_WIDTH, height=height)
+    figure, axes = blank_axes(width=_WIDTH, height=height)
     for place, line in enumerate(lines):
         # Arms stand side by side, so that their intervals do not hide one another.
         shift, colour = 0.03 * (place - (len(lines) - 1) / 2), line.look.ink.light
@@ -159,13 +159,13 @@ def turn_plot(lines: Sequence[Line], *, title: str, alt: str, note: str, height:
     axes.set_xlim(-0.2, max(ends) + 0.2)
     axes.locator_params(axis="y", nbins=6)
     figure.subplots_adjust(left=0.1, right=0.98, top=0.975, bottom=0.32 / height)
-    return _plot(figure, title=title, note=note, alt=alt)
+    return finished_plot(figure, title=title, note=note, alt=alt)
 
 
-@_styled
+@styled_plot
 def line_plot(lines: Sequence[Line], *, title: str, alt: str, note: str) -> Plot:
     """Draw lines over training steps; faint ones are dashed."""
-    figure, axes = _blank(width=_SMALL, height=2.1)
+    figure, axes = blank_axes(width=_SMALL, height=2.1)
     for line in lines:
         axes.plot(
             line.x, line.y, color=line.look.ink.light, linewidth=1.5,
@@ -176,13 +176,13 @@ def line_plot(lines: Sequence[Line], *, title: str, alt: str, note: str) -> Plot
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.locator_params(axis="y", nbins=5)
     figure.subplots_adjust(left=0.135, right=0.965, top=0.965, bottom=0.32 / 2.1)
-    return _plot(figure, title=title, note=note, alt=alt)
+    return finished_plot(figure, title=title, note=note, alt=alt)
 
 
-@_styled
+@styled_plot
 def user_histogram(*, mockers: Sequence[float], others: Sequence[float], title: str) -> Plot:
     """Draw how the inferred mock share of users falls, by what they truly are."""
-    figure, axes = _blank(width=_WIDTH, height=2.6)
+    figure, axes = blank_axes(width=_WIDTH, height=2.6)
     edges = [step / 20 for step in range(21)]
     for shares, colour, hatch in ((others, HONEST.light, None), (mockers, MOCKER.light, "////")):
         axes.hist(
@@ -196,7 +196,9 @@ def user_histogram(*, mockers: Sequence[float], others: Sequence[float], title: 
     axes.set_ylabel("users", color=TEXT.light)
     figure.subplots_adjust(left=0.125, right=0.93, top=0.965, bottom=0.125)
     alt = f"{title}: {len(mockers)} mockers and {len(others)} other users"
-    return _plot(figure, title=title, alt=alt, note="Share of a user's signals that are mockery")
+    return finished_plot(
+        figure, title=title, alt=alt, note="Share of a user's signals that are mockery"
+    )
 
 
 def _estimate(axes: Any, dot: Dot, place: int) -> None:
@@ -211,7 +213,8 @@ def _written(value: float, digits: int, signed: bool) -> str:
     return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
 
 
-def _blank(*, width: float, height: float) -> tuple[Any, Any]:
+def blank_axes(*, width: float, height: float) -> tuple[Any, Any]:
+    """Return an empty figure and its axes in the page's manner; sizes in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), facecolor="none")
@@ -225,7 +228,8 @@ def _blank(*, width: float, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _plot(figure: Any, *, title: str, note: str, alt: str) -> Plot:
+def finished_plot(figure: Any, *, title: str, note: str, alt: str) -> Plot:
+    """Write *figure* for day and night."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     written = io.StringIO()

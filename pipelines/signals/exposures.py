@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
 from data_contracts.schemas import EVENT, GENERATION, UTC
+from data_contracts.vocabulary import EVENT_KINDS
 from pipelines.signals.adversaries import find_bots
 from pipelines.signals.drops import drops_table
 from pipelines.signals.heldout import heldout_rows
@@ -78,9 +79,9 @@ def exposures(
         settings: shares and thresholds.
 
     Returns:
-        Exposures, and drops by reason: duplicate_event, unknown_generation, not_a_signal,
-        edit_without_value, no_impression, bot, heldout_user. Every event is either listed in
-        *event_ids* of a training exposure or counted under exactly one reason.
+        Exposures, and drops by reason: duplicate_event, unknown_generation, unknown_kind,
+        not_a_signal, edit_without_value, no_impression, bot, heldout_user. Every event is either
+        listed in *event_ids* of a training exposure or counted under exactly one reason.
 
     Raises:
         ContractError: a required column is missing.
@@ -132,6 +133,7 @@ WITH sent AS (
 SELECT * EXCLUDE (copy, use, value), CASE WHEN isnan(value) THEN NULL ELSE value END AS value,
     CASE WHEN copy > 1 OR use > 1 THEN 'duplicate_event'
          WHEN prompt_id IS NULL THEN 'unknown_generation'
+         WHEN kind NOT IN {EVENT_KINDS} THEN 'unknown_kind'
          WHEN kind IN {_NO_SIGNAL} THEN 'not_a_signal'
          WHEN kind = 'edit' AND (value IS NULL OR isnan(value)) THEN 'edit_without_value'
          ELSE 'kept' END AS reason

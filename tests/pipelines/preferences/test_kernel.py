@@ -1,6 +1,7 @@
 """The E-step over exposures."""
 
 import numpy as np
+import pytest
 
 from pipelines.preferences.kernel import Beliefs, Shown, add_by_row, e_step, normalise
 
@@ -11,7 +12,9 @@ def test_e_step_by_hand():
     Chances .2 + .8 * .5 = .6 and .2 + .8 * .25 = .4; even prior: q = .6, .4. Looked at:
     q * .8 * quiet / chance = .6 * .4 / .6 and .4 * .2 / .4.
     """
-    shown = Shown(*(np.array(x) for x in ([0, 1], [0], [0], [0, 0])), np.zeros(0, dtype=np.int64))
+    shown = Shown(
+        *(np.array(x) for x in ([0, 1], [0], [0], [1.0], [0, 0])), np.zeros(0, dtype=np.int64)
+    )
     beliefs = Beliefs(
         shares=np.ones((1, 1)), emission=np.zeros((1, 1, 2)), looked=np.array([0.8]),
         odds=np.ones((1, 2)), boost=np.ones((1, 1)), quiet=np.array([[0.5, 0.25]]),
@@ -32,6 +35,7 @@ def sample(seed=0, items=30, exposures=400, users=7, keys=5, intents=3, classes=
         start=np.searchsorted(item, np.arange(items + 1)),
         user=rng.integers(0, users, exposures),
         key=rng.integers(0, keys, exposures),
+        weight=np.ones(exposures),
         signal_start=np.cumsum([0, *map(len, given)]),
         signal=np.array(sum(given, [])),  # noqa: RUF017 - five short lists
     )
@@ -61,8 +65,8 @@ def test_partial_counts_of_two_partitions_add_up():
     shown, beliefs, prior = sample()
     whole = e_step(shown, beliefs, prior)
     cut, at = 11, shown.start[11]
-    head = shown._replace(start=shown.start[: cut + 1], user=shown.user[:at], key=shown.key[:at])
-    tail = shown._replace(start=shown.start[cut:] - at, user=shown.user[at:], key=shown.key[at:])
+    head = rows(shown, slice(None, at))._replace(start=shown.start[: cut + 1])
+    tail = rows(shown, slice(at, None))._replace(start=shown.start[cut:] - at)
     first, second = e_step(head, beliefs, prior[:cut]), e_step(tail, beliefs, prior[cut:])
     both = np.concatenate([first.posterior, second.posterior])
     np.testing.assert_allclose(both, whole.posterior, rtol=1e-12)
@@ -70,10 +74,42 @@ def test_partial_counts_of_two_partitions_add_up():
         np.testing.assert_allclose(one + other, total, rtol=1e-11)
 
 
+def rows(shown, chosen):
+    return shown._replace(
+        user=shown.user[chosen], key=shown.key[chosen], weight=shown.weight[chosen]
+    )
+
+
+def test_an_exposure_without_weight_tells_of_its_user_alone():
+    """Leaving it out gives the same classes and counts, but not what its user meant."""
+    shown, beliefs, prior = sample()
+    silent = shown.user == 3
+    muted = e_step(shown._replace(weight=np.where(silent, 0.0, 1.0)), beliefs, prior)
+    item = np.repeat(np.arange(len(prior)), np.diff(shown.start))
+    fewer = rows(shown, ~silent)._replace(
+        start=np.searchsorted(item[~silent], np.arange(len(prior) + 1))
+    )
+    left = e_step(fewer, beliefs, prior)
+    for one, other in zip(muted, left, strict=True):
+        if one is not muted.by_user:
+            np.testing.assert_allclose(one, other, rtol=1e-11)
+    assert muted.by_user[3].sum() == pytest.approx(silent.sum())
+    assert left.by_user[3].sum() == 0
+
+
+def test_two_half_weights_count_as_one_exposure():
+    shown, beliefs, prior = sample()
+    twice = rows(shown, np.repeat(np.arange(len(shown.user)), 2))._replace(start=2 * shown.start)
+    halved = e_step(twice._replace(weight=0.5 * twice.weight), beliefs, prior)
+    whole = e_step(shown, beliefs, prior)
+    np.testing.assert_allclose(halved.posterior, whole.posterior, rtol=1e-11)
+    np.testing.assert_allclose(halved.by_key, whole.by_key, rtol=1e-11)
+
+
 def test_ten_thousand_exposures_of_one_item_do_not_underflow():
     n = 10_000
     zeros = np.zeros(n, dtype=np.int64)
-    shown = Shown(np.array([0, n]), zeros, zeros, np.array([0, 1]), np.array([0]))
+    shown = Shown(np.array([0, n]), zeros, zeros, np.ones(n), np.array([0, 1]), np.array([0]))
     beliefs = Beliefs(
         shares=np.ones((1, 1)), emission=np.zeros((1, 1, 2)), looked=np.ones(1),
         odds=np.array([[1e-9, 2e-9]]), boost=np.ones((1, 1)), quiet=np.ones((1, 2)),

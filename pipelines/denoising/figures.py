@@ -1,0 +1,174 @@
+"""Figures: what the report of one de-noising says, in counts and shares; ids, never content."""
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annotation import rated_aspects, rating_agreement
+from pipelines.preferences import IntentFit
+from pipelines.signals.query import query
+from pipelines.signals.signal_patterns import activity_buckets, praised
+from pipelines.signals.signal_table import INTENTS, SIGNAL_NAMES
+
+Figures = dict[str, Any]
+
+BINS: Final = 20  # of the histograms
+BUCKETS: Final = ("least ready to act", "less ready", "more ready", "most ready to act")
+LISTED: Final = 50  # annotators on the page; all are in annotators.parquet
+_RESAMPLES: Final = 200
+
+
+def report_figures(
+    events: pa.Table,
+    annotations: pa.Table,
+    exposures: pa.Table,
+    fit: IntentFit,
+    pairs: pa.Table,
+    users: pa.Table,
+    drops: pa.Table,
+) -> Figures:
+    """Return everything the page shows, ready for JSON; the same for any order of rows."""
+    probability = pairs["probability"].to_numpy()
+    return {
+        "rows": {
+            "events": events.num_rows,
+            "annotations": annotations.num_rows,
+            "exposures": exposures.num_rows,
+            "generations": len(fit.generation_ids),
+        },
+        "pairs": {
+            "rows": pairs.num_rows,
+            "confidence": np.histogram(probability, BINS // 2, (0.5, 1.0))[0].tolist(),
+            "quartiles": np.quantile(probability, (0.25, 0.5, 0.75)).round(4).tolist()
+            if len(probability)
+            else [],
+            "undecided": int((probability < 0.65).sum()),
+        },
+        "intents": _intents(fit, users),
+        "signals": _signals(fit),
+        "examined": {name: round(value, 4) for name, value in fit.eta.items()},
+        "reliability": _reliability(fit),
+        "agreement": _agreement(annotations),
+        "calibration": {
+            "temperature": fit.calibration.temperature,
+            "judged_generations": fit.calibration.judged,
+            "answers_foretold_before": round(fit.calibration.before, 4),
+            "answers_foretold_after": round(fit.calibration.after, 4),
+        },
+        "cohorts": _cohorts(exposures, fit),
+        "drops": drops.sort_by([("stage", "ascending"), ("reason", "ascending")]).to_pylist(),
+        "fit": {
+            "iterations": fit.iterations,
+            "converged": fit.converged,
+            "prior": fit.prior,
+            "prior_scores": {name: round(value, 4) for name, value in fit.prior_scores.items()},
+            "without_evidence": int(len(fit.has_evidence) - fit.has_evidence.sum()),
+        },
+    }
+
+
+def _intents(fit: IntentFit, users: pa.Table) -> Figures:
+    share = users["mock_share"].to_numpy()
+    return {
+        "of_exposures": {name: round(value, 4) for name, value in fit.intent_shares.items()},
+        "users": users.num_rows,
+        "mostly_mock": int((share > 0.5).sum()),
+        "mock_share": np.histogram(share, BINS, (0.0, 1.0))[0].tolist(),
+    }
+
+
+def _signals(fit: IntentFit) -> list[Figures]:
+    """Return by signal what worst and best class draw from endorsing and from mocking users."""
+    if fit.phi.shape[2] == 0:
+        return []
+    endorse, mock = (fit.phi[INTENTS.index(name)] for name in ("endorse", "mock"))
+    return [
+        {
+            "signal": name,
+            "endorse": [round(float(endorse[0, s]), 4), round(float(endorse[-1, s]), 4)],
+            "mock": [round(float(mock[0, s]), 4), round(float(mock[-1, s]), 4)],
+        }
+        for s, name in enumerate(SIGNAL_NAMES)
+    ]
+
+
+def _reliability(fit: IntentFit) -> Figures:
+    rows = sorted(
+        fit.annotators.to_pylist(),
+        key=lambda row: (-row["answers"], row["annotator_id"], row["aspect"], row["kind"]),
+    )
+    turned = {row["annotator_id"] for row in rows if row["reversed"] > 0.5}
+    return {
+        "annotators": len({row["annotator_id"] for row in rows}),
+        "reversed": len(turned),
+        "rows": [
+            {name: round(v, 4) if isinstance(v, float) else v for name, v in row.items()}
+            for row in rows[:LISTED]
+        ],
+    }
+
+
+def _agreement(annotations: pa.Table) -> list[Figures]:
+    """Return ordinal alpha by aspect from raw answers, before anything is merged or left out."""
+    valid = annotations.filter(
+        pc.and_kleene(pc.is_valid(annotations["value"]), pc.is_valid(annotations["aspect"]))
+    )
+    found = []
+    for aspect in rated_aspects(valid):
+        measured = rating_agreement(
+            valid, aspect=aspect, resamples=_RESAMPLES, rng=np.random.default_rng(0)
+        )
+        found.append(
+            {
+                "aspect": aspect, "level": "ordinal", "alpha": _rounded(measured.alpha),
+                "low": _rounded(measured.low), "high": _rounded(measured.high),
+                "answers": measured.answers, "generations": measured.generations,
+                "annotators": measured.annotators,
+            }
+        )  # fmt: skip
+    return found
+
+
+def _cohorts(exposures: pa.Table, fit: IntentFit) -> list[Figures]:
+    """Return mockery by readiness to act and by tenant: who is read how."""
+    if exposures.num_rows == 0 or not fit.users:
+        return []
+    names = pa.array(fit.users, pa.string())
+    shown = exposures.filter(pc.is_in(exposures["user_id"], value_set=names))
+    user = pc.index_in(shown["user_id"], value_set=names).to_numpy().astype(np.int64)
+    bucket = activity_buckets(user, praised(shown), len(names), buckets=len(BUCKETS))
+    rows = pa.table(
+        {
+            "tenant_id": shown["tenant_id"],
+            "readiness": pa.array(bucket[user]),
+            "user": user,
+            "mock": fit.user_mock_share[user],
+            "acted": praised(shown),
+        }
+    )
+    counted = query(_COHORTS, rows=rows).to_pylist()
+    return [
+        {
+            "cohort": BUCKETS[row["readiness"]] if row["tenant_id"] is None else row["tenant_id"],
+            "of": "readiness" if row["tenant_id"] is None else "tenant",
+            "users": row["users"],
+            "exposures": row["exposures"],
+            "acted": round(row["acted"], 4),
+            "mock_share": round(row["mock"], 4),
+        }
+        for row in counted
+    ]
+
+
+_COHORTS: Final = """
+SELECT tenant_id, readiness, count(DISTINCT "user") AS users, count(*) AS exposures,
+    avg(acted::INT) AS acted, avg(mock) AS mock
+FROM rows GROUP BY GROUPING SETS ((tenant_id), (readiness))
+ORDER BY tenant_id NULLS FIRST, readiness
+"""
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,84 @@
+"""The page of one de-noising: figures for machines, one self-contained page for people."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from pipelines.denoising.charts import confidence_chart, mock_chart, signal_chart
+
+Figures = Mapping[str, Any]
+
+REASONS: Final[Mapping[str, str]] = {
+    "duplicate_event": "the same act at the same instant came twice",
+    "unknown_generation": "about a generation that is not listed",
+    "unknown_kind": "an action nobody has named",
+    "not_a_signal": "says nothing about quality, such as a deletion",
+    "edit_without_value": "an edit without the share that was kept",
+    "no_impression": "acted on something that was never logged as shown",
+    "bot": "by users who act on an implausible share of what they see",
+    "heldout_user": "by users set aside to measure transfer",
+    "not_an_answer": "annotations that are neither rating nor comparison",
+    "cannot_judge": "the annotator could not judge",
+    "off_scale": "outside its scale, so impossible as an answer",
+    "repeated_answer": "a second answer of one annotator to one question; the last one counts",
+    "compared_with_itself": "a generation compared with itself",
+    "no_evidence": "pairs of which nobody has seen or judged either",
+    "undecided": "pairs too close to call",
+    "prompt_cap": "pairs beyond the most certain ones of their prompt",
+    "unknown_prompt": "pairs whose prompt is not listed",
+}
+
+
+def json_text(figures: Figures) -> str:
+    """Write the figures with sorted keys; a number that is none is refused, never written."""
+    return json.dumps(figures, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def render_page(figures: Figures) -> str:
+    """Render the figures as HTML that needs no other file."""
+    return (
+        _environment()
+        .get_template("denoise.html.j2")
+        .render(
+            figures=figures,
+            headline=_headline(figures),
+            confidence=confidence_chart(figures["pairs"]["confidence"]),
+            mockery=mock_chart(figures["intents"]["mock_share"]),
+            signals=signal_chart(figures["signals"]) if figures["signals"] else None,
+            reasons=REASONS,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("pipelines.denoising", "templates"),
+                PackageLoader("pipelines.report", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    return environment
+
+
+def _headline(figures: Figures) -> str:
+    pairs, rows = figures["pairs"], figures["rows"]
+    said = f"{pairs['rows']:,} pairs from {rows['exposures']:,} exposures"
+    answers = sum(each["answers"] for each in figures["reliability"]["rows"])
+    if answers:
+        said += f" and {rows['annotations']:,} annotations"
+    intents = figures["intents"]
+    if intents["users"]:
+        said += f"; {100 * intents['of_exposures']['mock']:.1f} % of what users did was mockery"
+    return said

@@ -1,0 +1,131 @@
+"""Reading: contract-shaped tables out of Parquet or Delta, only the columns that are used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from data_contracts.conform import conform_unvalidated
+from data_contracts.errors import ContractError, FlywheelError
+from data_contracts.schemas import ANNOTATION, EVENT, GENERATION, PROMPT
+
+GOLD: Final = pa.schema(
+    [
+        pa.field("generation_id", pa.string(), nullable=False),
+        pa.field("aspect", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+    ]
+)
+_NAMED: Final = 5  # offending rows that a message names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What one input holds: the columns read, and the one that names a row in messages."""
+
+    what: str
+    schema: pa.Schema
+    name: str
+
+
+def _only(schema: pa.Schema, *names: str) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in names])
+
+
+EVENTS: Final = Source(
+    what="events",
+    schema=_only(
+        EVENT, "event_id", "tenant_id", "project_id", "user_id", "session_id", "turn", "kind",
+        "generation_id", "surface", "position", "propensity", "value", "occurred_at",
+    ),
+    name="event_id",
+)  # fmt: skip
+GENERATIONS: Final = Source(
+    what="generations",
+    schema=_only(GENERATION, "generation_id", "prompt_id", "model_release"),
+    name="generation_id",
+)
+ANNOTATIONS: Final = Source(
+    what="annotations",
+    schema=_only(
+        ANNOTATION, "annotation_id", "annotator_id", "kind", "generation_id",
+        "other_generation_id", "aspect", "value", "scale", "shown_left",
+    ),
+    name="annotation_id",
+)  # fmt: skip
+GOLD_LABELS: Final = Source(what="gold", schema=GOLD, name="generation_id")
+PROMPTS: Final = Source(
+    what="prompts", schema=_only(PROMPT, "prompt_id", "text", "previous_turns"), name="prompt_id"
+)
+
+
+def read_table(path: Path, source: Source) -> pa.Table:
+    """Read the columns of *source* from a Parquet file, a folder of them, or a Delta table.
+
+    Raises:
+        FlywheelError: there is nothing at *path*, or it is neither Parquet nor Delta.
+        ContractError: a needed column is missing, of another type, or empty in some row.
+    """
+    if not path.exists():
+        raise FlywheelError(f"{source.what}: {path} does not exist; give a Parquet file or folder")
+    try:
+        found = _dataset(path, source.what)
+        known = [name for name in source.schema.names if name in found.schema.names]
+        table = found.to_table(columns=known)
+        table.validate(full=True)  # finds text that is not UTF-8
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise FlywheelError(
+            f"{source.what}: {path} is no whole Parquet file or Delta table; write it again"
+        ) from error
+    return checked(table, source)
+
+
+def checked(table: pa.Table, source: Source) -> pa.Table:
+    """Return *table* with exactly the columns of *source*.
+
+    Raises:
+        ContractError: as `read_table`; rows are named by id.
+    """
+    rows = conform_unvalidated(table, source.schema, what=source.what)
+    for field in source.schema:
+        if field.nullable or rows.column(field.name).null_count == 0:
+            continue
+        empty = np.flatnonzero(pc.is_null(rows.column(field.name)).to_numpy())
+        names = rows.column(source.name).take(empty[:_NAMED]).to_pylist()
+        raise ContractError(
+            f"{source.what}: {len(empty):,} of {rows.num_rows:,} rows have no {field.name} "
+            f"({_listed(empty.tolist(), names)}); fill it or leave those rows out"
+        )
+    return rows
+
+
+def _dataset(path: Path, what: str) -> ds.Dataset:
+    if (path / "_delta_log").is_dir():
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return DeltaTable(path).to_pyarrow_dataset()
+        except DeltaError as error:
+            raise FlywheelError(f"{what}: {path} is no readable Delta table; check it") from error
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    # Names that start with . or _ are markers that writers such as Spark leave beside the rows.
+    files = [f for f in files if f == path or f.relative_to(path).parts[0][0] not in "._"]
+    if not files:
+        raise FlywheelError(f"{what}: {path} holds no .parquet file; give a Parquet file or folder")
+    return ds.dataset([str(file) for file in files], format="parquet")
+
+
+def _listed(rows: Sequence[int], names: Sequence[str | None]) -> str:
+    said = [
+        f"row {row}" if name is None else f"row {row}: {name}"
+        for row, name in zip(rows, names, strict=False)
+    ]
+    return ", ".join(said) + (" ..." if len(rows) > len(said) else "")

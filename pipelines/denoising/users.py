@@ -1,0 +1,55 @@
+"""Users: what each of them meant, for everybody with events, trusted or not."""
+
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.preferences import IntentFit
+from pipelines.signals.query import query
+from pipelines.signals.signal_table import INTENTS
+
+USERS: Final = pa.schema(
+    [
+        pa.field("user_id", pa.string()),
+        pa.field("exposures", pa.int64()),
+        pa.field("mock_share", pa.float64()),  # of what the user does, how much is mockery
+        pa.field("endorse_share", pa.float64()),
+        pa.field("indiscriminate_share", pa.float64()),
+        pa.field("weight", pa.float64()),  # mean weight of the exposures as evidence, in [0, 1]
+        pa.field("heldout", pa.bool_()),
+    ]
+)
+
+_USERS: Final = """
+WITH everybody AS (SELECT DISTINCT user_id FROM events),
+seen AS (
+    SELECT user_id, count(*) AS exposures, avg(weight) AS weight, bool_or(heldout) AS heldout
+    FROM shown GROUP BY user_id
+)
+SELECT user_id, coalesce(exposures, 0) AS exposures,
+    mock_share, endorse_share, indiscriminate_share,
+    coalesce(weight, 0.0) AS weight, coalesce(heldout, false) AS heldout
+FROM everybody LEFT JOIN seen USING (user_id) LEFT JOIN meant USING (user_id)
+ORDER BY user_id
+"""
+
+
+def user_table(fit: IntentFit, exposures: pa.Table, events: pa.Table) -> pa.Table:
+    """Return a row per user with events: intents, exposures, and how much is believed.
+
+    A user without a known exposure has the shares of an average new user.
+    """
+    columns = {"user_id": pa.array(fit.users, pa.string())}
+    columns |= {f"{name}_share": fit.user_intents[:, k] for k, name in enumerate(INTENTS)}
+    found = query(
+        _USERS,
+        events=events.select(["user_id"]),
+        shown=exposures.select(["user_id", "weight", "heldout"]),
+        meant=pa.table(columns),
+    )
+    for name in INTENTS:
+        at = found.schema.get_field_index(f"{name}_share")
+        filled = pc.fill_null(found.column(at), fit.new_user[name])
+        found = found.set_column(at, f"{name}_share", filled)
+    return found.select(USERS.names).cast(USERS)
