@@ -18,6 +18,7 @@ Progress = Callable[[int, float, float | None], None]
 
 # Weight of the prompts' own loss, meant to make words out of bytes; its gain is unproven.
 _SPELLING: Final = 0.3
+_EMBEDDING_RATE: Final = 2e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ def train_language(
     held_out: int,
     steps: int,
     batch_size: int = 64,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 5e-3,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> LanguageRun:
@@ -49,7 +50,7 @@ def train_language(
         held_out: how many of the last examples are kept to measure the likelihood.
         steps: optimiser steps.
         batch_size: examples a step.
-        learning_rate: top of a cosine schedule with warm-up.
+        learning_rate: of the matrices; top of a cosine schedule with warm-up.
         seed: of the order of examples.
         progress: called with step, loss, and held-out loss where it was measured.
 
@@ -67,10 +68,18 @@ def train_language(
     train_scored, test_scored = scored[:-held_out], scored[-held_out:]
     model = backbone.model.train()
     weights = [*model.model.text_model.parameters(), *model.lm_head.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, total_steps=steps, pct_start=0.05, anneal_strategy="cos"
-    )
+    optimisers = _optimisers(backbone, learning_rate)
+    schedules = [
+        torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            optimiser.param_groups[0]["lr"],
+            total_steps=steps,
+            pct_start=0.05,
+            anneal_strategy="cos",
+            cycle_momentum=False,
+        )
+        for optimiser in optimisers
+    ]
     rng = np.random.default_rng(seed)
     order = np.concatenate(
         [rng.permutation(len(train_ids)) for _ in range(steps * batch_size // len(train_ids) + 1)]
@@ -80,11 +89,12 @@ def train_language(
     for step in range(steps):
         rows = torch.from_numpy(order[step * batch_size : (step + 1) * batch_size])
         loss, spelling = _losses(backbone, train_ids[rows], train_scored[rows])
-        optimiser.zero_grad()
+        model.zero_grad()
         (loss + _SPELLING * spelling).backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
-        schedule.step()
+        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            optimiser.step()
+            schedule.step()
         train.append((step, float(loss.detach())))
         measured = None
         if step % max(steps // 20, 1) == 0 or step == steps - 1:
@@ -94,6 +104,20 @@ def train_language(
             progress(step, train[-1][1], measured)
     model.eval()
     return LanguageRun(train=tuple(train), held_out=tuple(test))
+
+
+def _optimisers(backbone: Emu3Backbone, learning_rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices (arXiv 2502.16982), AdamW for embeddings, head and norms."""
+    layers = [p for p in backbone.model.model.text_model.layers.parameters() if p.ndim == 2]
+    known = {id(p) for p in layers}
+    every = [*backbone.model.model.text_model.parameters(), *backbone.model.lm_head.parameters()]
+    rest = [p for p in every if id(p) not in known]
+    return [
+        torch.optim.Muon(
+            layers, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(rest, lr=_EMBEDDING_RATE, weight_decay=0.01, betas=(0.9, 0.98)),
+    ]
 
 
 def _sequences(
