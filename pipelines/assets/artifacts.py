@@ -1,6 +1,7 @@
 """artifacts: what was asked for and what was made, with its media in the zone's blobs."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 import dagster as dg
 import pyarrow as pa
@@ -19,6 +20,7 @@ from pipelines.resources import Wheel
 from pipelines.stores.digests import file_digest
 from pipelines.stores.enforcer import refuse
 
+_PART: Final = 256  # media in memory at a time
 _IO = {"key_prefix": "artifacts", "io_manager_key": "tables"}
 
 
@@ -56,10 +58,12 @@ def generations(
         )
     digests = pc.unique(raw_generations["blob"].drop_null()).to_pylist()
     blobs = wheel.stores.blobs
-    for digest in sorted(d for d in digests if not blobs.has(d)):
-        content = wheel.inbox.media(context.partition_key, digest)
-        check_image(content)
-        blobs.put(content)
+    new = sorted(d for d in digests if not blobs.has(d))
+    for start in range(0, len(new), _PART):
+        part = [wheel.inbox.media(context.partition_key, d) for d in new[start : start + _PART]]
+        for content in part:
+            check_image(content)
+        blobs.put_many(part)
     return dg.Output(raw_generations, metadata={"media": len(digests)})
 
 
