@@ -64,6 +64,7 @@ def report_figures(
             "converged": fit.converged,
             "prior": fit.prior,
             "prior_scores": {name: round(value, 4) for name, value in fit.prior_scores.items()},
+            "firmness": {name: round(value, 4) for name, value in fit.firmness.items()},
             "without_evidence": int(len(fit.has_evidence) - fit.has_evidence.sum()),
         },
     }

@@ -43,10 +43,10 @@ def anchor(
         return Anchoring(chances=plain, prior="designed", scores={})
     explicit = run_em(None, channels, plain, settings=settings).posterior
     short = replace(settings, max_iterations=TRIAL)
-    mute = tuple(_mute(channel) for channel in channels)
+    silent = tuple(mute(channel) for channel in channels)
 
     def foretold(chances: FloatArray, items: IntArray) -> FloatArray:
-        believed = run_em(table, mute, chances, settings=short).posterior
+        believed = run_em(table, silent, chances, settings=short).posterior
         ratio: FloatArray = np.log((believed[items] * explicit[items]).sum(1) * settings.classes)
         return ratio
 
@@ -86,7 +86,8 @@ def anchored_chances(table: ClickTable, explicit: FloatArray, items: IntArray) -
     return np.clip(chances, 1e-4, 1 - 1e-4)
 
 
-def _mute(channel: Channel) -> Channel:
+def mute(channel: Channel) -> Channel:
+    """Return *channel* with nothing said."""
     nothing = np.zeros(0, dtype=np.int64)
     return replace(
         channel, ratings=None, comparisons=None, confusions=None, judges=None, gold=None,

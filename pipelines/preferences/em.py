@@ -23,6 +23,7 @@ class IntentSettings:
     tolerance: float = 1e-3  # mean change of the posterior at which the fit has converged
     class_strength: float = 1e9  # pseudo-items behind equally frequent classes: quantiles
     clicks: ClickSettings = field(default_factory=ClickSettings)
+    adapt: bool = True  # few exposures: loosen priors where that foretells held-out signals
     ratings: RatingSettings = field(default_factory=RatingSettings)
 
     def __post_init__(self) -> None:

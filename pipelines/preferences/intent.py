@@ -21,6 +21,7 @@ from pipelines.preferences.calibration import (
 from pipelines.preferences.channels import OVERALL, Channel, first_channels, learn, messages
 from pipelines.preferences.click_table import ClickTable, click_table
 from pipelines.preferences.em import IntentSettings, State, run_em
+from pipelines.preferences.firmness import choose_firmness
 from pipelines.preferences.kernel import FloatArray, normalise
 from pipelines.preferences.reliability import annotator_table
 from pipelines.signals.drops import drops_table, join_drops
@@ -50,6 +51,7 @@ class IntentFit:
     class_shares: FloatArray  # (c,)
     prior: str  # which signal priors were used: designed or anchored
     prior_scores: Mapping[str, float]  # held-out explicit log-likelihood by prior, where compared
+    firmness: Mapping[str, float]  # held-out click log-likelihood by firmness, where compared
     calibration: Calibration  # how far signals may be believed
     new_user: Mapping[str, float]  # intent shares of a user nobody has seen
     log_likelihoods: tuple[float, ...]
@@ -117,6 +119,8 @@ def fit_intent(
     channels = first_channels(
         answers, clamped, items=len(item_ids), classes=settings.classes, settings=settings.ratings
     )
+    clicks, firmness = choose_firmness(table, channels, settings=settings)
+    settings = replace(settings, clicks=clicks)
     anchoring = anchor(table, channels, settings=settings)
     state = run_em(table, channels, anchoring.chances, settings=settings)
     state, calibration = _calibrated(table, state, settings=settings)
@@ -138,6 +142,7 @@ def fit_intent(
         class_shares=state.class_shares,
         prior=anchoring.prior,
         prior_scores=anchoring.scores,
+        firmness=firmness,
         calibration=calibration,
         new_user=dict(zip(INTENTS, _new_user(state, settings), strict=True)),
         log_likelihoods=state.log_likelihoods,
