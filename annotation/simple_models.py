@@ -17,13 +17,16 @@ from annotation.label_fit import (
 )
 
 
-def fit_majority(answers: Answers, *, gold: GoldArray = NO_GOLD) -> LabelFit:
+def fit_majority(
+    answers: Answers, *, smoothing: float = 0.0, gold: GoldArray = NO_GOLD
+) -> LabelFit:
     """Take each task's share of votes for its posterior; a task without answers has equal ones.
 
-    The confusions say how each annotator answers where the votes stand so.
+    *smoothing* pseudo-votes a class keep few votes from being sure. The confusions say how each
+    annotator answers where the votes stand so.
     """
     gold = checked_gold(gold, answers)
-    posterior = clamp(vote_shares(answers, smoothing=0.0), gold)
+    posterior = clamp(vote_shares(answers, smoothing=smoothing), gold)
     size = answers.classes
     counts = np.zeros((answers.annotators * size, size))
     np.add.at(counts, answers.cell, posterior[answers.task])
