@@ -7,7 +7,8 @@ from annotation.agreement import (
     rating_agreement,
 )
 from annotation.answer_table import RatingTable, rated_aspects, read_ratings
-from annotation.dawid_skene import LabelFit, fit_labels
+from annotation.dawid_skene import fit_labels
+from annotation.label_fit import LabelFit
 from annotation.queue import TASK, choose_tasks
 from annotation.reliability import annotator_reliability, aspect_labels, side_bias
 

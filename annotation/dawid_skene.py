@@ -1,25 +1,12 @@
 """Dawid-Skene with a pooled prior: labels and annotators' confusions from answers alone."""
 
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from annotation.answer_table import FloatArray, IntArray
-from data_contracts.errors import ContractError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelFit:
-    """Posterior labels, how they were learned, and whether the fit converged.
-
-    Axes: t tasks, c classes, r annotators.
-    """
-
-    posterior: FloatArray  # (t, c)
-    confusions: FloatArray  # (r, c, c)
-    class_shares: FloatArray  # (c,)
-    iterations: int
-    converged: bool
+from annotation.answers import Answers, index_answers
+from annotation.label_fit import NO_GOLD, EmSettings, GoldArray, LabelFit, run_em
 
 
 def fit_labels(
@@ -36,55 +23,58 @@ def fit_labels(
 ) -> LabelFit:
     """Infer the class of every task from all answers at once.
 
-    Each annotator's confusion is held by *pool_strength* pseudo-answers a class to the confusion
-    of all together, so one with few answers is taken for an average one. A task without answers
-    keeps the class shares.
+    A task without answers keeps the class shares; see `fit_dawid_skene` for the model.
 
     Raises:
         ContractError: a label is outside 0 .. classes - 1, or a size is not positive.
+    """
+    answers = index_answers(
+        task, annotator, label, tasks=tasks, annotators=annotators, classes=classes
+    )
+    return fit_dawid_skene(
+        answers,
+        pool_strength=pool_strength,
+        settings=EmSettings(max_iterations=max_iterations, tolerance=tolerance),
+    )
+
+
+def fit_dawid_skene(
+    answers: Answers,
+    *,
+    pool_strength: float = 4.0,
+    gold: GoldArray = NO_GOLD,
+    settings: EmSettings | None = None,
+) -> LabelFit:
+    """Infer labels where every annotator has a confusion matrix of their own.
+
+    Each annotator's confusion is held by *pool_strength* pseudo-answers a class to the confusion
+    of all together, so one with few answers is taken for an average one. With 0 there is no
+    prior at all: the classic estimate, in which a cell that was seen keeps at least 1e-10.
 
     Source:
         Dawid & Skene (1979); the pooled Dirichlet prior is ours.
     """
-    if classes < 1 or (len(label) and (label.min() < 0 or label.max() >= classes)):
-        raise ContractError(f"labels must be 0 .. {classes - 1}; number the classes from 0")
-    cell = annotator * classes + label
-    votes = np.bincount(task * classes + label, minlength=tasks * classes).astype(np.float64)
-    start = votes.reshape(tasks, classes) + 1e-2
-    posterior: FloatArray = start / start.sum(axis=1, keepdims=True)
-    diagonal = np.eye(classes) + 0.1
-    confusions = np.tile(diagonal / diagonal.sum(axis=1, keepdims=True), (annotators, 1, 1))
-    shares: FloatArray = np.full(classes, 1 / classes)
-    steps, change = 0, np.inf
-    while steps < max_iterations and change >= tolerance:
-        counts = np.stack(
-            [
-                np.bincount(cell, weights=posterior[task, c], minlength=annotators * classes)
-                for c in range(classes)
-            ],
-            axis=1,
-        )
-        counts = counts.reshape(annotators, classes, classes).transpose(0, 2, 1)
-        pool = counts.sum(axis=0) + diagonal
-        pool = pool / pool.sum(axis=1, keepdims=True)
-        confusions = counts + pool_strength * pool
-        confusions = confusions / confusions.sum(axis=2, keepdims=True)
-        total = posterior.sum(axis=0) + 1.0
-        shares = total / total.sum()
-        log_rows = np.log(confusions)[annotator, :, label]
-        heard = np.stack(
-            [np.bincount(task, weights=column, minlength=tasks) for column in log_rows.T], axis=1
-        )
-        log_posterior = np.log(shares) + heard
-        fresh = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
-        fresh /= fresh.sum(axis=1, keepdims=True)
-        change = float(np.abs(fresh - posterior).max(initial=0.0))
-        posterior = fresh
-        steps += 1
-    return LabelFit(
-        posterior=posterior,
-        confusions=confusions,
-        class_shares=shares,
-        iterations=steps,
-        converged=change < tolerance,
-    )
+    step = partial(_pooled, strength=pool_strength) if pool_strength > 0 else _Classic(answers)
+    return run_em(answers, step, gold=gold, settings=settings)
+
+
+def _pooled(counts: FloatArray, *, strength: float) -> FloatArray:
+    """Return chances held to those of all annotators together, (r, l, c)."""
+    pool = counts.sum(axis=0) + np.eye(counts.shape[1]) + 0.1
+    pool /= pool.sum(axis=0)
+    held = counts + strength * pool
+    held /= held.sum(axis=1, keepdims=True)
+    return held
+
+
+class _Classic:
+    """The M-step without a prior; it remembers which cells were seen."""
+
+    def __init__(self, answers: Answers) -> None:
+        cells = np.bincount(answers.cell, minlength=answers.annotators * answers.classes)
+        self._seen = (cells > 0).reshape(answers.annotators, answers.classes, 1)
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        kept = np.where(self._seen, np.maximum(counts, 1e-10), 0.0)
+        total = kept.sum(axis=1, keepdims=True)
+        return np.where(total > 0, kept / np.where(total > 0, total, 1), 1 / counts.shape[1])

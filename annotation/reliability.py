@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from annotation.answer_table import RatingTable, rated_aspects, read_comparisons, read_ratings
-from annotation.dawid_skene import LabelFit, fit_labels
+from annotation.dawid_skene import fit_labels
+from annotation.label_fit import LabelFit
 
 RELIABILITY: Final = pa.schema(
     [
