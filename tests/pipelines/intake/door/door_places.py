@@ -1,5 +1,7 @@
 """Doors in this process, each with one tenant and its key."""
 
+import subprocess
+import sys
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,3 +37,14 @@ def make_place(root):
         book.place("acme", ["campaign-7"], zone=zone, label=GENERAL)
         _, key = book.issue("acme", at=datetime(2026, 1, 1, tzinfo=UTC))
     return Place(folder, zone, key)
+
+
+def served(place):
+    """Open the place's door in a process of its own, which prints its address first."""
+    command = [sys.executable, "-c", f"""
+from pathlib import Path
+from pipelines.intake.door.serving import open_door
+open_door(Path({str(place.folder)!r}), host="127.0.0.1", port=0,
+          ready=lambda address: print(address, flush=True))
+"""]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

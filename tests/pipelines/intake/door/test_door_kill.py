@@ -14,6 +14,7 @@ from contextlib import closing
 
 import pytest
 from door_events import event, written
+from door_places import served
 from journalling import held_ids, killed_round
 
 from data_contracts.errors import FlywheelError
@@ -40,16 +41,6 @@ def test_the_journal_waits_for_the_disk_at_every_commit(tmp_path):
         told = [journal._base.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("journal_mode", "synchronous", "secure_delete")]  # fmt: skip
     assert told == ["wal", 2, 1]
-
-
-def served(place, port=0):
-    command = [sys.executable, "-c", f"""
-from pathlib import Path
-from pipelines.intake.door.serving import open_door
-open_door(Path({str(place.folder)!r}), host="127.0.0.1", port={port},
-          ready=lambda address: print(address, flush=True))
-"""]  # fmt: skip
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def send_until_refused(address, key, worker, acknowledged):
