@@ -114,8 +114,11 @@ def build_app() -> "typer.Typer":
     from pipelines.commands.doctor import doctor
     from pipelines.commands.import_set import import_set
     from pipelines.commands.ingest import ingest
+    from pipelines.commands.key import key
+    from pipelines.commands.land import land
     from pipelines.commands.promote import promote
     from pipelines.commands.rollback import rollback
+    from pipelines.commands.serve import serve
     from pipelines.commands.train import train
     from pipelines.commands.up import up
 
@@ -132,6 +135,9 @@ def build_app() -> "typer.Typer":
         "demo": demo,
         "up": up,
         "ingest": ingest,
+        "key": key,
+        "serve": serve,
+        "land": land,
         "import": import_set,
         "train": train,
         "denoise": denoise,

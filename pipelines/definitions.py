@@ -10,6 +10,7 @@ from pipelines.assets import annotation, artifacts, backbone, finetune, preferen
 from pipelines.assets import reward_models as reward_assets
 from pipelines.assets.turns import TURNS
 from pipelines.io_managers import RefusingIOManager, TableIOManager
+from pipelines.landing_job import landing, landing_sensor
 from pipelines.resources import Wheel
 from pipelines.settings import read_resolved
 from pipelines.world.desk import SimulatedDesk
@@ -38,8 +39,8 @@ def build_definitions(root: Path) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
-        jobs=[turn_job, post_training_job],
-        sensors=[delivery_sensor(root)],
+        jobs=[turn_job, post_training_job, landing],
+        sensors=[delivery_sensor(root), landing_sensor(root)],
         resources={
             "io_manager": RefusingIOManager(),
             "tables": TableIOManager(root=str(root)),
