@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def import_set(
-    name: Annotated[str, typer.Argument(help="Which set: dsg_tifa160 or hh_rlhf.")],
+    name: Annotated[str, typer.Argument(help="Which set: see docs/how-to/import-a-public-set.md.")],
     path: Annotated[Path, typer.Argument(help="Its folder or file.")],
     root: Annotated[
         Path | None, typer.Option(help="Folder of the zone.  [default: .flywheel/import/NAME]")
@@ -68,13 +68,27 @@ def _counted(figures: "Mapping[str, Any]") -> list[str]:
 
 def _found(figures: "Mapping[str, Any]") -> list[str]:
     lines = [
-        f"{each['aspect']}: alpha {each['alpha']:.3f} [{each['low']:.3f}, {each['high']:.3f}] "
-        f"({each['annotators']} annotators, {spaced(each['answers'])} answers)"
+        f"{each['aspect']}{' (' + each['question'] + ')' if each['question'] else ''}: "
+        f"alpha {each['alpha']:.3f} [{each['low']:.3f}, {each['high']:.3f}] "
+        f"({each['annotators'] or 'unnamed'} annotators, {spaced(each['answers'])} answers"
+        f"{', machines' if each['by'] != 'people' else ''})"
         for each in figures["agreement"]
         if each["alpha"] is not None and each["low"] is not None
     ]
+    if figures["events"]:
+        kinds = figures["events"]["kinds"]
+        lines.append("events: " + ", ".join(f"{kind} {spaced(n)}" for kind, n in kinds.items()))
+        lines += [
+            f"{each['policy']} as {each['log']} implies it: "
+            f"click rate {_percent(each['implied'])} % "
+            f"[{_percent(each['low'])}, {_percent(each['high'])}], "
+            f"its own {_percent(each['own_rate'])} %"
+            for each in figures["events"]["policies"]
+        ]
     snapshot = figures["snapshot"]
-    lines.append(f"{spaced(snapshot['pairs'])} pairs in snapshot {snapshot['snapshot_id'][:12]}")
+    if snapshot is not None:
+        told = f"{spaced(snapshot['pairs'])} pairs in snapshot {snapshot['snapshot_id'][:12]}"
+        lines.append(told)
     if figures["learned"] is not None:
         head = ["ranks held-out pairs as people did", "share", "95 % interval"]
         rows = [
@@ -85,3 +99,7 @@ def _found(figures: "Mapping[str, Any]") -> list[str]:
         lines += in_columns(head, rows)
         lines.append("a model this small is weak on real text; the report says how weak")
     return lines
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from pipelines.intake.importers import PUBLIC_SETS
 from pipelines.report.looks import ASPECTS, STAGES
 
 Figures = Mapping[str, Any]
@@ -18,16 +19,6 @@ Figures = Mapping[str, Any]
 TENTATIVE, FIRM = 0.667, 0.8
 # One hue, from one end of a scale to the other.
 _LADDER: Final = ("#bd6a3c", "#d9a441", "#b9b4aa", "#6aa5b8", "#0d5f8f")
-_ORIGINS: Final = {
-    "dsg_tifa160": "People rated how well images of five text-to-image models fit their prompts. "
-    "The images are not part of the set, so nothing is trained here.",
-    "hh_rlhf": "People were shown two continuations of a dialogue and chose the more harmless "
-    "one. The texts can be offensive: they are trained on, and never shown or logged.",
-}
-_SOURCES: Final = {
-    "dsg_tifa160": "Cho et al., Davidsonian Scene Graph, ICLR 2024, arXiv:2310.18235",
-    "hh_rlhf": "Bai et al., Training a Helpful and Harmless Assistant with RLHF, arXiv:2204.05862",
-}
 
 
 def write_page(figures: Figures, reports: Path) -> Path:
@@ -52,8 +43,7 @@ def render_page(figures: Figures) -> str:
         .render(
             figures=figures,
             headline=_headline(figures),
-            origin=_ORIGINS.get(figures["set"], ""),
-            source=_SOURCES.get(figures["set"], ""),
+            about=PUBLIC_SETS[figures["set"]],
             aspect_names={name: title for name, (title, _) in ASPECTS.items()},
             colours=_colours,
             stage_inks=STAGES,
@@ -85,16 +75,36 @@ def _environment() -> Environment:
 
 
 def _headline(figures: Figures) -> str:
-    measured = [each for each in figures["agreement"] if each["alpha"] is not None]
+    measured = [
+        each
+        for each in figures["agreement"]
+        if each["alpha"] is not None and each["by"] == "people"
+    ]
     if measured:
         best = measured[0]
         name = ASPECTS[best["aspect"]][0].lower()
+        who = f"{best['annotators']:,} people" if best["annotators"] else "Unnamed people"
         return (
-            f"{best['annotators']} people, {best['answers']:,} answers: on {name} they agree "
-            f"with α = {best['alpha']:.3f}"
+            f"{who}, {best['answers']:,} answers: on {name} they agree with α = {best['alpha']:.3f}"
         )
-    compared = figures["comparisons"]
-    return f"{compared['pairs']:,} pairs, each judged once by somebody unnamed"
+    if figures["machines"]:
+        return _machine_headline(figures["machines"])
+    if figures["events"]:
+        kinds = figures["events"]["kinds"]
+        return f"{sum(kinds.values()):,} events, {kinds['impression']:,} of them impressions"
+    if figures["comparisons"]:
+        compared = figures["comparisons"]
+        return f"{compared['pairs']:,} pairs, each judged once by somebody unnamed"
+    answers = sum(each["answers"] for each in figures["agreement"])
+    return f"{answers:,} mean ratings, each with a stated standard error"
+
+
+def _machine_headline(machines: Figures) -> str:
+    said = machines["together"][-1] if machines["together"] else machines["judges"][0]
+    return (
+        f"{machines['machines']} machines: {said['judge']} equals {machines['against']} in "
+        f"{100 * said['mean']:.1f} %"
+    )
 
 
 def _standing(alpha: float) -> str:

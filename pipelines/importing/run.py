@@ -10,10 +10,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.importing.judging import agreement_figures, comparison_figures, rating_figures
+from data_contracts.vocabulary import SPLITS
+from pipelines.importing.clicking import event_figures
+from pipelines.importing.judging import (
+    agreement_by_name,
+    agreement_figures,
+    comparison_figures,
+    rating_figures,
+)
+from pipelines.importing.machines import machine_figures
 from pipelines.importing.options import ImportOptions
 from pipelines.importing.page import write_page
-from pipelines.importing.preferring import prefer
+from pipelines.importing.preferring import PreferredSet, prefer
 from pipelines.importing.storing import source_digest, store_set, validate_set
 from pipelines.intake.importers import Imported, importer
 from pipelines.stores import open_stores
@@ -63,22 +71,23 @@ def run_import(options: ImportOptions, *, now: datetime, bar: Bar) -> ImportedSe
     with _stage("store", seconds, bar):
         stores = open_stores(options.root)
         stored = store_set(imported, stores, source=source, now=now)
+    answers = imported.annotations
     with _stage("measure agreement", seconds, bar):
-        agreement = agreement_figures(
-            imported.annotations, resamples=options.resamples, seed=options.seed
-        )
-        ratings = rating_figures(imported.annotations, stored.reliability)
-    with _stage("make pairs", seconds, bar):
-        preferred = prefer(
-            imported,
-            stored,
-            stores,
-            agreement={each["aspect"]: each["alpha"] for each in agreement},
-            configuration=json_digest([options.name, "import", 1]),
-            now=now,
-        )
+        agreement = agreement_figures(answers, resamples=options.resamples, seed=options.seed)
+        ratings = rating_figures(answers, stored.reliability)
+    preferred: PreferredSet | None = None
+    if answers.num_rows or not imported.events.num_rows:
+        with _stage("make pairs", seconds, bar):
+            preferred = prefer(
+                imported,
+                stored,
+                stores,
+                agreement=agreement_by_name(agreement),
+                configuration=json_digest([options.name, "import", 2]),
+                now=now,
+            )
     learned: Figures | None = None
-    if options.train and imported.blobs:
+    if options.train and preferred is not None and _all_told(imported, preferred):
         started = time.perf_counter()
         from pipelines.importing.learning import learn
 
@@ -93,14 +102,17 @@ def run_import(options: ImportOptions, *, now: datetime, bar: Bar) -> ImportedSe
         "agreement": agreement,
         "ratings": ratings,
         "comparisons": comparison_figures(imported.annotations),
+        "machines": machine_figures(
+            answers,
+            preferred.fit if preferred else None,
+            resamples=options.resamples,
+            seed=options.seed,
+        ),
+        "events": event_figures(
+            imported.events, imported.generations, resamples=options.resamples, seed=options.seed
+        ),
         "aspect_labels": stored.labels.num_rows,
-        "snapshot": {
-            "snapshot_id": preferred.snapshot.snapshot_id,
-            "pairs": preferred.snapshot.pairs,
-            "pooled": preferred.pooled,
-            "confidence": _quartiles(preferred.pairs),
-            "card": dict(preferred.snapshot.card),
-        },
+        "snapshot": preferred and _snapshot(preferred),
         "learned": learned,
         "content": len(imported.blobs),
         "time": seconds,
@@ -114,10 +126,26 @@ def _counts(imported: Imported) -> Figures:
         reasons[reason] = reasons.get(reason, 0) + 1
     return {
         "notes": dict(imported.notes),
-        "received": imported.annotations.num_rows + imported.quarantined.num_rows,
-        "accepted": imported.annotations.num_rows,
+        "received": imported.received,
+        "accepted": imported.accepted,
         "quarantined": reasons,
     }
+
+
+def _snapshot(preferred: PreferredSet) -> Figures:
+    return {
+        "snapshot_id": preferred.snapshot.snapshot_id,
+        "pairs": preferred.snapshot.pairs,
+        "pooled": preferred.pooled,
+        "confidence": _quartiles(preferred.pairs),
+        "card": dict(preferred.snapshot.card),
+    }
+
+
+def _all_told(imported: Imported, preferred: PreferredSet) -> bool:
+    """Say whether every generation has content and each split has pairs to learn from."""
+    splits = set(preferred.pairs["split"].to_pylist())
+    return imported.generations["blob"].null_count == 0 and splits.issuperset(SPLITS)
 
 
 def _quartiles(pairs: pa.Table) -> list[float]:

@@ -40,6 +40,7 @@ def validate_set(imported: Imported, *, now: datetime) -> None:
     refuse(imported.prompts, load_contract("prompt"), now=now)
     refuse(imported.generations, load_contract("generation"), now=now)
     refuse(imported.annotations, load_contract("annotation"), now=now)
+    refuse(imported.events, load_contract("event"), now=now)
 
 
 def source_digest(path: Path) -> str:
@@ -62,8 +63,12 @@ def store_set(imported: Imported, stores: Stores, *, source: str, now: datetime)
     stores.catalogue.register(origin, "source", label=GENERAL)
     stores.blobs.put_many(list(imported.blobs.values()))
     batch = f"annotations/{source}"
-    stores.catalogue.register(batch, "annotations", [origin])
-    stores.append.append("annotations", imported.annotations, batch=source)
+    if imported.annotations.num_rows or not imported.events.num_rows:
+        stores.catalogue.register(batch, "annotations", [origin])
+        stores.append.append("annotations", imported.annotations, batch=source)
+    if imported.events.num_rows:
+        stores.catalogue.register(f"events/{source}", "events", [origin])
+        stores.append.append("events", imported.events, batch=source)
     if imported.quarantined.num_rows:
         stores.append.append("quarantined_annotations", imported.quarantined, batch=source)
     reliability = annotator_reliability(imported.annotations)
@@ -71,9 +76,12 @@ def store_set(imported: Imported, stores: Stores, *, source: str, now: datetime)
     made = {
         "artifacts/prompts": (imported.prompts, origin),
         "artifacts/generations": (imported.generations, origin),
-        "annotation/annotator_reliability": (reliability, batch),
-        "annotation/aspect_labels": (labels, batch),
     }
+    if imported.annotations.num_rows:
+        made["annotation/annotator_reliability"] = (reliability, batch)
+        made["annotation/aspect_labels"] = (labels, batch)
+    if imported.stated_errors.num_rows:
+        made["annotation/stated_errors"] = (imported.stated_errors, batch)
     digests = {
         asset: write_asset_table(stores, asset, table, parents=[parent], by=_BY, at=now).digest
         for asset, (table, parent) in made.items()

@@ -50,7 +50,8 @@ def read_answers(annotations: pa.Table | None, item_ids: pa.Array) -> Answers:
     read at five levels. Comparisons keep the direction of -2 .. 2, not yet the strength.
 
     Drops: not_an_answer (other kinds), cannot_judge, unknown_generation, off_scale,
-    repeated_answer (one annotator, one task: the last annotation_id counts), compared_with_itself.
+    repeated_answer (one annotator, one task: the last annotation_id counts; the two orders of a
+    pair are two tasks), compared_with_itself.
     """
     if annotations is None:
         annotations = subset(ANNOTATION, _COLUMNS).empty_table()
@@ -133,7 +134,7 @@ WITH read AS (
         generation_id IN (SELECT generation_id FROM known) AS item_known,
         other_generation_id IN (SELECT generation_id FROM known) AS other_known,
         CASE WHEN annotator_id IS NULL THEN 1 ELSE row_number() OVER (
-            PARTITION BY annotator_id, kind, coalesce(aspect, 'overall'),
+            PARTITION BY annotator_id, kind, coalesce(aspect, 'overall'), coalesce(shown_left, ''),
                 least(generation_id, coalesce(other_generation_id, generation_id)),
                 greatest(generation_id, coalesce(other_generation_id, generation_id))
             ORDER BY annotation_id DESC) END AS age

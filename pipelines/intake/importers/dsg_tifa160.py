@@ -3,26 +3,15 @@
 Source: Cho et al., Davidsonian Scene Graph, ICLR 2024, arXiv:2310.18235.
 """
 
-import csv
-from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from data_contracts.errors import ContractError, FlywheelError
-from data_contracts.schemas import ANNOTATION, GENERATION, PROMPT
-from pipelines.intake.importers.imported import (
-    IMPORT_QUARANTINE,
-    TENANT,
-    Imported,
-    opaque_id,
-    rows_table,
-)
-from pipelines.stores.digests import file_digest
+from pipelines.intake.importers.imported import Imported, PublicSet
+from pipelines.intake.importers.records import Records
+from pipelines.intake.importers.sheets import account, read_csv
 
-PROJECT: Final = "dsg_tifa160"
-_ANSWERS: Final = "tifa160-likert-anns.csv"
-_PROMPTS: Final = "tifa160-dev-anns.csv"
-_LEVELS: Final = {str(level): float(level) for level in range(1, 6)}
+_RECORDS: Final = Records(project="dsg_tifa160", modality="image")
+_LEVELS: Final = [str(level) for level in range(1, 6)]
 
 
 def read_dsg_tifa160(path: Path) -> Imported:
@@ -35,79 +24,49 @@ def read_dsg_tifa160(path: Path) -> Imported:
         FlywheelError: a file is missing or cannot be read.
         ContractError: a column is missing.
     """
-    texts = {row["item_id"]: row["text"] for row in _rows(path / _PROMPTS, ("item_id", "text"))}
-    answers = _rows(path / _ANSWERS, ("t2i_model", "source_id", "worker_id", "answer"))
-    source = file_digest(path / _ANSWERS)
-    prompts: dict[str, dict[str, Any]] = {}
-    generations: dict[str, dict[str, Any]] = {}
-    annotations: list[dict[str, Any]] = []
-    quarantined: list[dict[str, Any]] = []
-    asked: Counter[tuple[str, str]] = Counter()
-    for number, row in enumerate(answers):
-        if (reason := _fault(row, texts)) is not None:
-            quarantined.append({"row": number, "reason": reason, "source": source})
-            continue
-        prompt_id = opaque_id("p", PROJECT, row["source_id"])
-        generation_id = opaque_id("g", PROJECT, row["t2i_model"], row["source_id"])
-        annotator_id = opaque_id("a", PROJECT, row["worker_id"])
-        prompts[prompt_id] = {"prompt_id": prompt_id, "text": texts[row["source_id"]]}
-        generations[generation_id] = {
-            "generation_id": generation_id,
-            "tenant_id": TENANT,
-            "project_id": PROJECT,
-            "prompt_id": prompt_id,
-            "model_release": row["t2i_model"],
-            "modality": "image",
+    known = read_csv(path / "tifa160-dev-anns.csv", ("item_id", "text")).accepted
+    texts = dict(zip(known["item_id"], known["text"], strict=True))
+    sheet = read_csv(
+        path / "tifa160-likert-anns.csv", ("t2i_model", "source_id", "worker_id", "answer")
+    )
+    rows = sheet.rows
+    sheet = sheet.refuse(
+        {
+            "unnamed": (rows["t2i_model"] == "") | (rows["worker_id"] == ""),
+            "unknown_prompt": ~rows["source_id"].isin(list(texts)),
+            "off_scale": ~rows["answer"].isin(_LEVELS),
         }
-        # A second answer by the same person stays: it is evidence of how steady they are.
-        asked[generation_id, annotator_id] += 1
-        nth = asked[generation_id, annotator_id]
-        annotations.append(
-            {
-                "annotation_id": opaque_id("an", PROJECT, generation_id, annotator_id, nth),
-                "task_id": opaque_id("t", PROJECT, generation_id),
-                "annotator_id": annotator_id,
-                "kind": "rating",
-                "generation_id": generation_id,
-                "aspect": "prompt_alignment",
-                "value": _LEVELS[row["answer"]],
-                "scale": "1..5",
-                "origin": f"import:{PROJECT}",
-            }
-        )
+    )
+    rows = sheet.accepted
+    rows = rows.assign(
+        prompt_id=_RECORDS.ids("p", rows["source_id"]),
+        generation_id=_RECORDS.ids("g", rows["t2i_model"], rows["source_id"]),
+        annotator_id=_RECORDS.ids("a", rows["worker_id"]),
+        text=rows["source_id"].map(texts),
+        model_release=rows["t2i_model"],
+    )
+    annotations = _RECORDS.annotations(
+        _RECORDS.ratings(rows, aspect="prompt_alignment", value=rows["answer"], scale="1..5")
+    )
     return Imported(
-        prompts=rows_table(list(prompts.values()), PROMPT),
-        generations=rows_table(list(generations.values()), GENERATION),
-        annotations=rows_table(annotations, ANNOTATION),
-        blobs={},
-        quarantined=rows_table(quarantined, IMPORT_QUARANTINE),
+        prompts=_RECORDS.prompts(rows),
+        generations=_RECORDS.generations(rows),
+        annotations=annotations,
+        **account(sheet),
         notes={
-            "answers": len(annotations),
-            "annotators": len({each["annotator_id"] for each in annotations}),
-            "generations": len(generations),
-            "prompts": len(prompts),
+            "answers": annotations.num_rows,
+            "annotators": rows["annotator_id"].nunique(),
+            "generations": rows["generation_id"].nunique(),
+            "prompts": rows["prompt_id"].nunique(),
         },
     )
 
 
-def _rows(file: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a CSV file in UTF-8"
-        raise FlywheelError(f"{file}: cannot be read: {why}") from error
-    if missing := [each for each in columns if each not in (reader.fieldnames or ())]:
-        raise ContractError(f"{file}: column {', '.join(missing)} missing")
-    return rows
-
-
-def _fault(row: dict[str, Any], texts: dict[str, str]) -> str | None:
-    if None in row or None in row.values():
-        return "unparsable"
-    if not row["t2i_model"] or not row["worker_id"]:
-        return "unnamed"
-    if row["source_id"] not in texts:
-        return "unknown_prompt"
-    return None if row["answer"] in _LEVELS else "off_scale"
+DSG_TIFA160: Final = PublicSet(
+    name="dsg_tifa160",
+    read=read_dsg_tifa160,
+    says="People rated how well images of five text-to-image models fit their prompts. "
+    "The images are not part of the set, so nothing is trained here.",
+    source="Cho et al., Davidsonian Scene Graph, ICLR 2024, arXiv:2310.18235",
+    licence="Apache-2.0",
+)

@@ -18,6 +18,7 @@ from pipelines.intake.importers.imported import (
     IMPORT_QUARANTINE,
     TENANT,
     Imported,
+    PublicSet,
     opaque_id,
     rows_table,
 )
@@ -49,8 +50,9 @@ def read_hh_rlhf(path: Path) -> Imported:
     blobs: dict[Digest, bytes] = {}
     annotations: list[dict[str, Any]] = []
     quarantined: list[dict[str, Any]] = []
-    empty = several = 0
+    empty = several = received = 0
     for number, line in enumerate(_lines(file)):
+        received += 1
         dialogues = _dialogues(line)
         parts = None if dialogues is None else _part(*dialogues)
         reason = "unparsable" if dialogues is None else "no_shared_prompt"
@@ -86,6 +88,8 @@ def read_hh_rlhf(path: Path) -> Imported:
         annotations=rows_table(annotations, ANNOTATION),
         blobs=blobs,
         quarantined=rows_table(quarantined, IMPORT_QUARANTINE),
+        received=received,
+        accepted=len(annotations),
         notes={
             "pairs": len(annotations),
             "prompts": len(prompts),
@@ -156,3 +160,13 @@ def _lines(file: Path) -> Iterator[str]:
                     yield line.decode("utf-8", errors="surrogateescape")
     except (OSError, EOFError) as error:
         raise FlywheelError(f"{file}: cannot be read to its end; send it again") from error
+
+
+HH_RLHF: Final = PublicSet(
+    name="hh_rlhf",
+    read=read_hh_rlhf,
+    says="People were shown two continuations of a dialogue and chose the more harmless one. "
+    "The texts can be offensive: they are trained on, and never shown or logged.",
+    source="Bai et al., Training a Helpful and Harmless Assistant with RLHF, arXiv:2204.05862",
+    licence="MIT",
+)
