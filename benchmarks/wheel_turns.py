@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.demo import DemoOptions, run_demo
+from pipelines.demo import ALL_ARMS, DemoOptions, run_demo
 
 GAIN = 10.0  # points of overall quality that ours must lie above base, naive and SFT only
 VALIDITY = 0.01  # share by which unconstrained validity may fall
@@ -45,6 +45,15 @@ def bars(demo: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _turns(demo: dict[str, Any]) -> dict[str, Any]:
+    """Return what each arm reached by turn and seed, and over all seeds, with intervals."""
+    kept = ("turn", "seed", "released", "quality", "validity", "diversity")
+    return {
+        arm["name"]: [{k: turn[k] for k in kept if k in turn} for turn in arm["turns"]]
+        for arm in demo["arms"]
+    }
+
+
 def _last(demo: dict[str, Any], name: str) -> dict[str, Any]:
     """Return an arm's last turn, over all seeds where there are several."""
     (arm,) = (arm for arm in demo["arms"] if arm["name"] == name)
@@ -60,10 +69,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, action="append", required=True)
     parser.add_argument("--root", type=Path, default=Path(".flywheel/bench"))
     parser.add_argument("--reports", type=Path, default=Path("reports/wheel_turns"))
-    parser.add_argument("--few-arms", action="store_true", help="base, naive and ours only")
+    parser.add_argument(
+        "--arm", action="append", choices=ALL_ARMS, help="only these; base and ours are needed"
+    )
     told = parser.parse_args()
     options = DemoOptions(
-        root=told.root, reports=told.reports, seeds=told.seed, all_arms=not told.few_arms
+        root=told.root,
+        reports=told.reports,
+        seeds=told.seed,
+        arms=tuple(told.arm or ALL_ARMS),
     )
     page = run_demo(options)
     demo = json.loads(page.with_suffix(".json").read_text("utf-8"))
@@ -71,6 +85,7 @@ def main() -> None:
         "claim": (__doc__ or "").splitlines()[0],
         "simulated": True,
         "seeds": told.seed,
+        "turns": _turns(demo),
         "bars": bars(demo),
         "wall_seconds": demo["wall_seconds"],
         "memory_peak_mb": demo["memory_peak_mb"],

@@ -46,6 +46,7 @@ class DemoOptions:
     seeds: list[int] = field(default_factory=lambda: [7])
     mockery: float | None = None
     all_arms: bool = False
+    arms: tuple[str, ...] = ()  # these alone; empty leaves the choice to *all_arms*
     nano: bool = False
     turns: int = 2
     settings: Path | None = None
@@ -114,7 +115,7 @@ def _conf() -> Path:
 
 
 def _arms(options: DemoOptions, settings: WheelSettings) -> Iterator[Arm]:
-    names = ALL_ARMS if options.all_arms else FEW_ARMS
+    names = options.arms or (ALL_ARMS if options.all_arms else FEW_ARMS)
     for seed in options.seeds:
         for name in names:
             told = settings.model_dump() | {"name": name, "seed": seed}
