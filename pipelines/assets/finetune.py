@@ -95,10 +95,11 @@ def released_policy(context: dg.AssetExecutionContext, wheel: Wheel):  # type: i
         context.log.warning(f"{turn}: not released, the gate refused ({failed})")
         return
     candidate = CheckpointId(current(stores, "finetune/dpo_policy", turn))
-    if report["candidate"] != candidate:
+    measured = str(report.get("candidate", "unknown"))
+    if measured != candidate:
         raise dg.Failure(
-            f"{turn}: the report is about checkpoint {report['candidate'][:12]}, but the candidate "
-            f"is now {candidate[:12]}; materialise policy_report again"
+            f"{turn}: the report is about checkpoint {measured[:12]}, but the candidate is now "
+            f"{candidate[:12]}; materialise policy_report again"
         )
     stores.checkpoints.verify(candidate)
     stores.catalogue.promote(
