@@ -95,8 +95,8 @@ def dawid_skene(labels: int, seed: int, *, strings: bool, classes: int = 4) -> F
     theirs = iteration(lambda n: DawidSkene(n_iter=n, tol=-np.inf).fit(frame), few, many)
     found |= {"crowdkit_int_s_per_iteration": theirs, "times_faster_int": theirs / ours}
     if strings:
-        names = [pa.array(np.char.add(letter, column.astype(str)).tolist())
-                 for letter, column in (("task-", task), ("worker-", who), ("label-", label))]  # fmt: skip
+        columns = (("task-", task), ("worker-", who), ("label-", label))
+        names = [pa.array(np.char.add(word, ids.astype(str)).tolist()) for word, ids in columns]
         coded, _ = clocked(lambda: [number_names(column) for column in names])
         frame = pd.DataFrame(
             {n: column.to_pandas().astype(object)
