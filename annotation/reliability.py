@@ -1,12 +1,15 @@
 """Reliability: how far each annotator can be trusted; reports for people, never fed back."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from annotation.answer_table import RatingTable, rated_aspects, read_comparisons, read_ratings
-from annotation.dawid_skene import fit_labels
+from annotation.answers import index_answers
+from annotation.dawid_skene import fit_dawid_skene
+from annotation.dependence import find_dependence, merge_voices
 from annotation.label_fit import LabelFit
 
 RELIABILITY: Final = pa.schema(
@@ -42,7 +45,8 @@ def annotator_reliability(annotations: pa.Table) -> pa.Table:
     """Return a row per annotator and aspect: how many answers, how often right.
 
     "Right" is judged by Dawid-Skene over all annotators of the aspect, so it says how far one
-    agrees with what the others imply, not with the truth itself.
+    agrees with what the others imply, not with the truth itself. Answers are counted as given;
+    for the judgement, annotators who copy one another count as one.
     """
     parts = [RELIABILITY.empty_table()]
     for aspect in rated_aspects(annotations):
@@ -128,7 +132,7 @@ def _fit(
     ratings: RatingTable,
 ) -> tuple[LabelFit, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
     values, label = np.unique(ratings.value, return_inverse=True)
-    fit = fit_labels(
+    answers = index_answers(
         ratings.generation,
         ratings.annotator,
         label.astype(np.int64),
@@ -136,4 +140,7 @@ def _fit(
         annotators=len(ratings.annotators),
         classes=len(values),
     )
-    return fit, values
+    # Copies have one voice, or they would make each other right; each is told as that voice.
+    voice = find_dependence(answers).group
+    fit = fit_dawid_skene(merge_voices(answers, voice))
+    return replace(fit, confusions=fit.confusions[voice]), values

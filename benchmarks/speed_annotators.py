@@ -35,6 +35,7 @@ from annotation.label_fit import EmSettings
 from benchmarks.crowd_aggregation import environment
 
 TOLERANCE = 1e-6
+PARTS = ("dawid_skene", "crowd_bradley_terry", "hundred_models")
 WINNERS = {1: evalica.Winner.X, -1: evalica.Winner.Y, 0: evalica.Winner.Draw}
 Figures = dict[str, float]
 
@@ -45,18 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--labels", type=int, default=1_000_000)
     parser.add_argument("--votes", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=100)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--skip-strings", action="store_true")
-    parser.add_argument("--skip-votes", action="store_true")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args(arguments)
-    report: dict[str, object] = {"claim": "speed_annotators", "environment": environment()}
-    say("Dawid-Skene")
-    report["dawid_skene"] = dawid_skene(chosen.labels, chosen.seed, strings=not chosen.skip_strings)
-    if not chosen.skip_votes:
-        say("Crowd-Bradley-Terry")
-        report["crowd_bradley_terry"] = crowd_bradley_terry(chosen.votes, chosen.seed)
-        say("100 models")
-        report["hundred_models"] = hundred_models(chosen.votes, chosen.seed)
+    report: dict[str, object] = {"claim": "speed_annotators"}
+    if chosen.out and chosen.out.exists():  # parts measured before stay
+        report = json.loads(chosen.out.read_text("utf-8"))
+    report["environment"] = environment()
+    for part in chosen.parts:
+        print(f"{part} ...", file=sys.stderr)
+        if part == "dawid_skene":
+            name = f"dawid_skene_{chosen.labels}"
+            report[name] = dawid_skene(chosen.labels, chosen.seed, strings=not chosen.skip_strings)
+        elif part == "crowd_bradley_terry":
+            report[part] = crowd_bradley_terry(chosen.votes, chosen.seed)
+        else:
+            report[part] = hundred_models(chosen.votes, chosen.seed)
     text = json.dumps(report, indent=1)
     print(text)
     if chosen.out:
@@ -95,10 +101,8 @@ def dawid_skene(labels: int, seed: int, *, strings: bool, classes: int = 4) -> F
     theirs = iteration(lambda n: DawidSkene(n_iter=n, tol=-np.inf).fit(frame), few, many)
     found |= {"crowdkit_int_s_per_iteration": theirs, "times_faster_int": theirs / ours}
     if strings:
-        names = [
-            pa.array(np.char.add(letter, column.astype(str)).tolist())
-            for letter, column in (("task-", task), ("worker-", who), ("label-", label))
-        ]
+        columns = (("task-", task), ("worker-", who), ("label-", label))
+        names = [pa.array(np.char.add(word, ids.astype(str)).tolist()) for word, ids in columns]
         coded, _ = clocked(lambda: [number_names(column) for column in names])
         frame = pd.DataFrame(
             {n: column.to_pandas().astype(object)
@@ -239,11 +243,6 @@ def grown(work: Callable[[], Any]) -> float:
     status = Path("/proc/self/status").read_text("ascii")
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     return peak * 1024.0 - before
-
-
-def say(text: str) -> None:
-    """Tell what runs."""
-    print(f"{text} ...", file=sys.stderr)
 
 
 if __name__ == "__main__":

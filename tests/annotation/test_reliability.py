@@ -101,3 +101,19 @@ def test_side_bias_counts_what_was_shown_left():
     (row,) = side_bias(rows).to_pylist()
     assert row["left_share"] == pytest.approx(2 / 3)
     assert row["ties"] == pytest.approx(0.25)
+
+
+def test_copies_do_not_make_each_other_right():
+    """Five share one list that is right half of the time; raw counts stay as given."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 300)
+    shared = np.where(rng.random(300) < 0.5, truth, (truth + 1) % 3)
+    own = [np.where(rng.random(300) < 0.75, truth, rng.integers(0, 3, 300)) for _ in range(9)]
+    label = np.concatenate([shared] * 5 + own)
+    task, annotator = np.tile(np.arange(300), 14), np.repeat(np.arange(14), 300)
+    annotations = as_annotations(task, annotator, label)
+    report = {row["annotator_id"]: row for row in annotator_reliability(annotations).to_pylist()}
+    assert {row["answers"] for row in report.values()} == {300}
+    assert max(report[f"a{n}"]["accuracy"] for n in range(5)) < 0.6
+    assert min(report[f"a{n}"]["accuracy"] for n in range(5, 14)) > 0.7
+    assert (aspect_labels(annotations)["level"].to_numpy() == truth + 1).mean() > 0.95
