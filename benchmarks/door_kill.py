@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import select
 import signal
 import sqlite3
 import subprocess
@@ -67,6 +68,8 @@ def journal_rounds(folder: Path, rounds: int, seed: int) -> dict[str, Any]:
     """Kill a process that journals, *rounds* times over one journal."""
     acknowledged: set[str] = set()
     fruitful = 0
+    # Compiled once, before the forks: else most kills would find a process that still gets ready.
+    read_array(json.dumps([event(0)]).encode(), tenant_id="acme", most=1)
     for number in range(rounds):
         found = killed_round(folder, f"{seed}_{number}", random.Random(f"{seed}/{number}"))
         fruitful += bool(found)
@@ -89,7 +92,9 @@ def killed_round(folder: Path, name: str, chance: random.Random) -> list[str]:
         finally:
             os._exit(1)
     os.close(said)
-    time.sleep(random.Random(f"moment/{name}").uniform(0, 0.15))
+    if random.Random(f"early/{name}").random() < 0.9:  # the others may die while they open
+        select.select([heard], [], [], 60)
+    time.sleep(random.Random(f"moment/{name}").uniform(0, 0.1))
     os.kill(child, signal.SIGKILL)
     with os.fdopen(heard, "rb") as lines:
         whole, _, _ = lines.read().rpartition(b"\n")  # a line that was cut off acknowledges nothing

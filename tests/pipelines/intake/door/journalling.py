@@ -6,6 +6,7 @@ journal, into a commit, a checkpoint or between them.
 
 import os
 import random
+import select
 import signal
 import time
 from contextlib import closing
@@ -20,6 +21,8 @@ from pipelines.intake.door.journal import journal_entry
 def killed_round(folder, *, seed, longest):
     """Journal in a child, kill it after a random time, return the ids that it acknowledged."""
     chance = random.Random(seed)
+    # Compiled before the fork: else most kills would find a process that still gets ready.
+    read_array(written([event(0)]), tenant_id="acme", most=1)
     heard, said = os.pipe()
     child = os.fork()
     if child == 0:
@@ -29,6 +32,8 @@ def killed_round(folder, *, seed, longest):
         finally:
             os._exit(1)
     os.close(said)
+    if seed % 2:  # the others may die while they open
+        select.select([heard], [], [], 60)
     time.sleep(chance.uniform(0, longest))
     os.kill(child, signal.SIGKILL)
     with os.fdopen(heard, "rb") as lines:

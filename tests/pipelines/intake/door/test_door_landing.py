@@ -144,7 +144,8 @@ def test_a_key_is_made_listed_and_revoked_by_command(tmp_path, capsys):
     with closing(AccessBook(door)) as book:
         caller = book.caller(key)
         assert caller.tenant_id == "acme"
-        flywheel(capsys, "key", "--revoke", caller.key_id, "--door", door)
+    flywheel(capsys, "key", "--revoke", caller.key_id, "--door", door)
+    with closing(AccessBook(door)) as book:
         assert book.caller(key) is None
     _, out, _ = flywheel(capsys, "key", "--list", "--door", door)
     assert caller.key_id in out
