@@ -7,10 +7,11 @@ are scored from the others' answers, and the scores are compared with the answer
 rank correlations, averaged over annotators. Spearman's counts ties in its disfavour: where people
 answer on three levels, a score that orders the equals is marked down, right or wrong. Somers' D
 asks only what can be answered: of two items that the annotator left out told apart, which did the
-score rank higher (1 always rightly, 0 a coin; equal scores are a coin). It was added after Spearman's
-figures on these sets were known: see docs/decisions/item-scores.md. Intervals (95 %) resample prompts; differences to the
-plain mean are resampled in pairs. The fits run with their defaults, and were not tuned on these
-sets. FETV's automatic metrics, which saw the videos, are compared with the same answers.
+score rank higher (1 always rightly, 0 a coin; equal scores are a coin). It was added after
+Spearman's figures on these sets were known: see docs/decisions/item-scores.md. Intervals (95 %)
+resample prompts; differences to the plain mean are resampled in pairs. The fits run with their
+defaults, and were not tuned on these sets. FETV's automatic metrics, which saw the videos, are
+compared with the same answers.
 """
 
 import argparse
