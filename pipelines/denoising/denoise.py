@@ -23,10 +23,23 @@ from pipelines.preferences import IntentFit, IntentSettings, PairSettings, fit_i
 from pipelines.preferences.answers import read_answers
 from pipelines.preferences.making import infer_preferences
 from pipelines.preferences.pairs import all_pairs, candidate_table
-from pipelines.signals import ExposureSettings, exposures, training_exposures
+from pipelines.signals import (
+    ExposureSettings,
+    WeighingSettings,
+    exposures,
+    training_exposures,
+    weigh,
+)
 from pipelines.signals.drops import drops_table, join_drops
 
-STEPS: Final = ("read", "join exposures", "infer intent", "make pairs", "report")
+STEPS: Final = (
+    "read",
+    "join exposures",
+    "find adversaries",
+    "infer intent",
+    "make pairs",
+    "report",
+)
 Step = Callable[[str], None]
 
 
@@ -38,6 +51,7 @@ class DenoiseSettings:
     signals: ExposureSettings = field(default_factory=lambda: ExposureSettings(heldout_users=0.0))
     intent: IntentSettings = field(default_factory=IntentSettings)
     pairs: PairSettings = field(default_factory=PairSettings)
+    weighing: WeighingSettings = field(default_factory=WeighingSettings)
 
 
 class Tables(NamedTuple):
@@ -95,10 +109,12 @@ def denoise(
     tables = _tables(events, generations, annotations, gold, prompts)
     step("join exposures")
     shown = exposures(tables.events, tables.generations, settings=settings.signals)
+    step("find adversaries")
+    weighed = weigh(shown.table, tables.generations, settings=settings.weighing)
     step("infer intent")
     if settings.all_pairs:
         fit = fit_intent(
-            shown.table, tables.annotations, generations=tables.generations, gold=tables.gold,
+            weighed.table, tables.annotations, generations=tables.generations, gold=tables.gold,
             settings=settings.intent,
         )  # fmt: skip
         step("make pairs")
@@ -108,17 +124,17 @@ def denoise(
         drops = join_drops(shown.drops, fit.drops)
     else:
         fit, _, made = infer_preferences(
-            shown.table, tables.annotations, tables.prompts, tables.generations,
+            weighed.table, tables.annotations, tables.prompts, tables.generations,
             gold=tables.gold, settings=settings.pairs, intent=settings.intent,
         )  # fmt: skip
         step("make pairs")
         pairs, drops = made.table, join_drops(shown.drops, fit.drops, made.drops)
-    drops = join_drops(drops, _unknown_gold(tables))
+    drops = join_drops(drops, weighed.drops, _unknown_gold(tables))
     step("report")
-    users = user_table(fit, shown.table, tables.events)
+    users = user_table(fit, weighed, tables.events)
     return Denoised(
         pairs, users, fit.annotators, drops, fit,
-        report_figures(tables.events, tables.annotations, shown.table, fit, pairs, users, drops),
+        report_figures(tables.events, tables.annotations, weighed.table, fit, pairs, users, drops),
     )  # fmt: skip
 
 
@@ -139,6 +155,7 @@ def preview_denoise(
     settings = settings or DenoiseSettings()
     tables = _tables(events, generations, annotations, gold, prompts)
     shown = exposures(tables.events, tables.generations, settings=settings.signals)
+    weighed = weigh(shown.table, tables.generations, settings=settings.weighing)
     ids = pc.unique(tables.generations["generation_id"]).sort()
     answers = read_answers(tables.annotations, ids)
     heard = pc.is_in(
@@ -157,13 +174,14 @@ def preview_denoise(
         tables.generations, tuple(ids.to_pylist()), what="generations"
     )
     heard = heard[index]
+    drops = join_drops(shown.drops, weighed.drops, answers.drops, _unknown_gold(tables))
     candidates = len(first) * len(settings.pairs.aspects)
     with_evidence = int((heard[first] | heard[second]).sum()) * len(settings.pairs.aspects)
     return {
         "rows": _rows(tables),
         "exposures": shown.table.num_rows,
         "answers": int(answers.used.sum()),
-        "drops": join_drops(shown.drops, answers.drops, _unknown_gold(tables)).to_pylist(),
+        "drops": drops.to_pylist(),
         "candidate_pairs": candidates,
         "expected_pairs": candidates if settings.all_pairs else with_evidence,
     }

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.preferences import IntentFit
+from pipelines.signals import Weighed
 from pipelines.signals.query import query
 from pipelines.signals.signal_table import INTENTS
 
@@ -18,24 +19,32 @@ USERS: Final = pa.schema(
         pa.field("indiscriminate_share", pa.float64()),
         pa.field("weight", pa.float64()),  # mean weight of the exposures as evidence, in [0, 1]
         pa.field("heldout", pa.bool_()),
+        pa.field("reason", pa.string()),  # why they count for less; null: they count in full
+        pa.field("group", pa.int64()),  # whom they vote with, where coordinated
     ]
 )
 
 _USERS: Final = """
-WITH everybody AS (SELECT DISTINCT user_id FROM events),
+WITH sided AS (SELECT user_id FROM named WHERE reason = 'one_sided'),
+everybody AS (SELECT DISTINCT user_id FROM events),
 seen AS (
-    SELECT user_id, count(*) AS exposures, avg(weight) AS weight, bool_or(heldout) AS heldout
+    SELECT user_id, count(*) AS exposures, avg(weight) AS weight, bool_or(heldout) AS heldout,
+        bool_and(weight = 0) AND user_id NOT IN (SELECT user_id FROM sided) AS bot
     FROM shown GROUP BY user_id
 )
 SELECT user_id, coalesce(exposures, 0) AS exposures,
     mock_share, endorse_share, indiscriminate_share,
-    coalesce(weight, 0.0) AS weight, coalesce(heldout, false) AS heldout
+    coalesce(weight, 0.0) AS weight, coalesce(heldout, false) AS heldout,
+    CASE WHEN bot THEN 'bot' ELSE coalesce(reason, CASE WHEN heldout THEN 'heldout_user'
+        WHEN weight < 1 THEN 'cap' WHEN exposures IS NULL THEN 'no_exposure' END) END AS reason,
+    "group"
 FROM everybody LEFT JOIN seen USING (user_id) LEFT JOIN meant USING (user_id)
+    LEFT JOIN named USING (user_id)
 ORDER BY user_id
 """
 
 
-def user_table(fit: IntentFit, exposures: pa.Table, events: pa.Table) -> pa.Table:
+def user_table(fit: IntentFit, weighed: Weighed, events: pa.Table) -> pa.Table:
     """Return a row per user with events: intents, exposures, and how much is believed.
 
     A user without a known exposure has the shares of an average new user.
@@ -45,7 +54,10 @@ def user_table(fit: IntentFit, exposures: pa.Table, events: pa.Table) -> pa.Tabl
     found = query(
         _USERS,
         events=events.select(["user_id"]),
-        shown=exposures.select(["user_id", "weight", "heldout"]),
+        shown=weighed.table.select(["user_id", "weight", "heldout"]),
+        named=weighed.reasons.group_by("user_id")
+        .aggregate([("reason", "min"), ("group", "min")])
+        .rename_columns(["user_id", "reason", "group"]),
         meant=pa.table(columns),
     )
     for name in INTENTS:

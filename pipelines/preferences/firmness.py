@@ -16,6 +16,7 @@ from pipelines.preferences.click_model import ClickSettings
 from pipelines.preferences.click_table import ClickTable
 from pipelines.preferences.em import IntentSettings, run_em
 from pipelines.preferences.kernel import Shown, e_step
+from pipelines.signals.signal_table import BoolArray
 
 # From here on firm priors weigh less than a twentieth of what is seen, and converge sooner.
 PLENTY: Final = 150_000
@@ -55,7 +56,7 @@ def choose_firmness(
 def _foretold(
     table: ClickTable,
     channels: tuple[Channel, ...],
-    held: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    held: BoolArray,
     *,
     settings: IntentSettings,
 ) -> float:
@@ -71,7 +72,7 @@ def _foretold(
     return counts.log_likelihood / float(held.sum())
 
 
-def _rows(table: ClickTable, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Shown:
+def _rows(table: ClickTable, chosen: BoolArray) -> Shown:
     shown, item = table.shown, table.item[chosen]
     return shown._replace(
         start=np.searchsorted(item, np.arange(len(shown.start))).astype(np.int64),

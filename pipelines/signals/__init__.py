@@ -12,9 +12,11 @@ from pipelines.signals.heldout import is_heldout
 from pipelines.signals.sessions import sessions
 from pipelines.signals.signal_patterns import signal_patterns
 from pipelines.signals.signal_table import INTENTS, SIGNAL_NAMES, SIGNALS, Signal, has_signal
+from pipelines.signals.weighing import Weighed, WeighingSettings, weigh
 
 __all__ = [
     "DROPS", "EXPOSURE", "INTENTS", "SIGNALS", "SIGNAL_NAMES", "ExposureSettings", "Exposures",
-    "Signal", "drop_counts", "drops_table", "exposures", "has_signal", "is_heldout", "join_drops",
-    "sessions", "signal_patterns", "training_exposures",
+    "Signal", "Weighed", "WeighingSettings", "drop_counts", "drops_table", "exposures",
+    "has_signal", "is_heldout", "join_drops", "sessions", "signal_patterns",
+    "training_exposures", "weigh",
 ]  # fmt: skip

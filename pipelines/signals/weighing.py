@@ -1,0 +1,116 @@
+"""Weighing: how much each exposure may count as evidence, every change under its reason."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_contracts.errors import ContractError
+from pipelines.signals.coordination import find_groups
+from pipelines.signals.drops import drops_table
+from pipelines.signals.exposures import EXPOSURE, training_exposures
+from pipelines.signals.one_sided import find_one_sided
+from pipelines.signals.query import conform
+from pipelines.signals.signal_table import FloatArray
+
+REASONS: Final = ("coordinated", "one_sided", "user_cap", "tenant_cap")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighingSettings:
+    """Which exposures are weighed down; *keep* undoes any of REASONS."""
+
+    alike: float = 0.5  # of what two users saw and praised, how much both surely praised
+    user_share: float = 0.01  # of all evidence that one user may give ...
+    user_floor: int = 500  # ... but never fewer exposures than this
+    tenant_share: float = 1.0  # of all evidence that one tenant may give, where several do
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.keep) - set(REASONS))
+        if unknown:
+            raise ContractError(
+                f"keep: {', '.join(unknown)} is no reason; use {', '.join(REASONS)}"
+            )
+
+
+class Weighed(NamedTuple):
+    """Exposures with their weights, how much evidence each reason took, and who was named."""
+
+    table: pa.Table
+    drops: pa.Table
+    reasons: pa.Table  # user_id, reason, group (null but for coordinated)
+
+
+def weigh(
+    exposures: pa.Table, generations: pa.Table, *, settings: WeighingSettings | None = None
+) -> Weighed:
+    """Weigh down coordinated groups, one-sided voters, and whoever gives too much evidence.
+
+    A group counts as one user; one-sided voters count for nothing; a cap scales all exposures
+    of its user or tenant alike. Exposures stay in the table, so every change can be undone with
+    *keep*. Drops count exposures by reason, rounded from the weight they lost.
+
+    Args:
+        exposures: from `exposures`; rows of weight 0 stay as they are.
+        generations: generation_id, model_release; one-sidedness is between releases.
+        settings: thresholds and caps.
+    """
+    settings = settings or WeighingSettings()
+    table = conform(exposures, EXPOSURE, what="exposures")
+    weight = table["weight"].to_numpy().astype(np.float64)
+    believed = training_exposures(table)
+    lost: dict[str, float] = {}
+    named: list[tuple[str, str, int | None]] = []
+
+    def scale(reason: str, factor: FloatArray) -> None:
+        nonlocal weight
+        held = table["heldout"].to_numpy(zero_copy_only=False)
+        lost[reason] = float((weight * (1 - factor))[~held].sum())
+        weight = weight * factor
+
+    user = table["user_id"]
+    if "one_sided" not in settings.keep:
+        sided = find_one_sided(believed, generations)
+        named += [(name, "one_sided", None) for name in sided]
+        inside = pc.is_in(user, value_set=pa.array(sided, pa.string())).to_numpy()
+        scale("one_sided", np.where(inside, 0.0, 1.0))
+    if "coordinated" not in settings.keep:
+        groups = find_groups(believed, alike=settings.alike)
+        named += [(name, "coordinated", group) for name, group in groups.items()]
+        size = np.bincount(list(groups.values())) if groups else np.ones(1, dtype=np.int64)
+        names = pa.array(list(groups), pa.string())
+        at = pc.fill_null(pc.index_in(user, value_set=names), -1).to_numpy()
+        share = np.array([1.0 / size[group] for group in groups.values()] + [1.0])
+        scale("coordinated", share[at])
+    if "user_cap" not in settings.keep:
+        cap = max(settings.user_floor, settings.user_share * weight.sum())
+        scale("user_cap", _capped(user, weight, cap))
+    several = pc.count_distinct(table["tenant_id"]).as_py() > 1
+    if "tenant_cap" not in settings.keep and several and settings.tenant_share < 1:
+        cap = settings.tenant_share * weight.sum()
+        scale("tenant_cap", _capped(table["tenant_id"], weight, cap))
+    at = table.schema.get_field_index("weight")
+    table = table.set_column(at, "weight", pa.array(weight))
+    counts = {reason: round(rows) for reason, rows in lost.items()}
+    reasons = pa.table(
+        {
+            "user_id": pa.array([name for name, _, _ in named], pa.string()),
+            "reason": pa.array([reason for _, reason, _ in named], pa.string()),
+            "group": pa.array([group for _, _, group in named], pa.int64()),
+        }
+    )
+    return Weighed(table, drops_table("weighing", counts), reasons)
+
+
+def _capped(names: pa.ChunkedArray, weight: FloatArray, cap: float) -> FloatArray:
+    """Return the factor by which each row is scaled so that no name weighs more than *cap*."""
+    if len(names) == 0:
+        return np.ones(0)
+    coded = names.combine_chunks().dictionary_encode()
+    index = coded.indices.to_numpy()
+    total = np.bincount(index, weights=weight, minlength=len(coded.dictionary))
+    factor = np.minimum(1.0, cap / np.maximum(total, cap))
+    return factor[index].astype(np.float64)
