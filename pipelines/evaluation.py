@@ -100,7 +100,8 @@ def run_file(file: Path, progress: Progress) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Run the job named on the command line, speaking to Dagster Pipes where there is one."""
-    return run_under_pipes(Path(arguments[0]).stem, lambda say: run_file(Path(arguments[0]), say))
+    file = Path(arguments[0])
+    return run_under_pipes(file, lambda say: run_file(file, say))
 
 
 if __name__ == "__main__":

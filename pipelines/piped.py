@@ -1,6 +1,12 @@
-"""How a working process speaks to Dagster: progress in the log, one result, one-line errors."""
+"""How a working process speaks to Dagster: progress in the log, one answer, one-line errors.
 
+The answer lies in a file beside the job. Pipes carries it too, for the page, but its reader may
+stop before the last message of a process that has ended.
+"""
+
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from data_contracts.errors import FlywheelError
@@ -8,8 +14,17 @@ from data_contracts.errors import FlywheelError
 Progress = Callable[[int, int], None]
 
 
-def run_under_pipes(what: str, work: Callable[[Progress], dict[str, Any]]) -> int:
-    """Run *work* and report its result through Dagster Pipes; return the exit code."""
+def answer_file(job: Path) -> Path:
+    """Return where the answer to the job in the file *job* lies."""
+    return job.with_suffix(".answer.json")
+
+
+def run_under_pipes(job: Path, work: Callable[[Progress], dict[str, Any]]) -> int:
+    """Run *work*, put its answer beside *job* and report through Dagster Pipes.
+
+    Returns:
+        The exit code of the process.
+    """
     from dagster_pipes import open_dagster_pipes
 
     with open_dagster_pipes() as pipes:
@@ -19,12 +34,15 @@ def run_under_pipes(what: str, work: Callable[[Progress], dict[str, Any]]) -> in
             nonlocal tenth
             if done * 10 // max(total, 1) != tenth:
                 tenth = done * 10 // max(total, 1)
-                pipes.log.info(f"{what}: {done} of {total}")
+                pipes.log.info(f"{job.stem}: {done} of {total}")
 
         try:
             result = work(progress)
         except FlywheelError as error:
             pipes.log.error(str(error))
             return 1
+        fresh = answer_file(job).with_suffix(".tmp")
+        fresh.write_text(json.dumps(result), "utf-8")
+        fresh.replace(answer_file(job))
         pipes.report_custom_message(result)
     return 0

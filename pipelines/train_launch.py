@@ -11,6 +11,7 @@ import dagster as dg
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId
 from pipelines.memory import KEEP_MEMORY
+from pipelines.piped import answer_file
 from pipelines.plots import curves_picture
 from pipelines.post_training import ASSETS, Kind, resolve_job, stands
 from pipelines.resources import Wheel
@@ -49,7 +50,8 @@ def launch(
     file.write_text(json.dumps(job, indent=2, sort_keys=True) + "\n", "utf-8")
     if wheel.settings.own_processes:
         told = job.get("configuration", {})
-        done = pipes.run(
+        answer_file(file).unlink(missing_ok=True)
+        pipes.run(
             command=[*_python(told.get("expected_world_size", 1)), "-m", module, str(file)],
             context=context,
             env={
@@ -58,7 +60,10 @@ def launch(
                 **KEEP_MEMORY,
             },
         )
-        (figures,) = done.get_custom_messages()
+        try:
+            figures = json.loads(answer_file(file).read_text("utf-8"))
+        except FileNotFoundError:
+            raise dg.Failure(f"{file.stem} ended without an answer; see the run's log") from None
     else:
         figures = import_module(module).run_file(file, lambda done, total: None)
     result = folder / f"{context.partition_key}-{name}.result.json"

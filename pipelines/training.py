@@ -209,7 +209,8 @@ def main(arguments: list[str]) -> int:
     if _rank():
         run_file(Path(arguments[0]), lambda done, total: None)
         return 0
-    return run_under_pipes(Path(arguments[0]).stem, lambda say: run_file(Path(arguments[0]), say))
+    file = Path(arguments[0])
+    return run_under_pipes(file, lambda say: run_file(file, say))
 
 
 if __name__ == "__main__":
