@@ -109,6 +109,7 @@ def build_app() -> "typer.Typer":
     """Put the commands together; what a command needs is imported when it runs."""
     import typer
 
+    from pipelines.commands.annotate import annotate
     from pipelines.commands.demo import demo
     from pipelines.commands.doctor import doctor
     from pipelines.commands.import_set import import_set
@@ -131,6 +132,7 @@ def build_app() -> "typer.Typer":
         "up": up,
         "ingest": ingest,
         "import": import_set,
+        "annotate": annotate,
         "promote": promote,
         "rollback": rollback,
         "doctor": doctor,
