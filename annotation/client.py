@@ -3,10 +3,12 @@
 Both kinds of token work: the SDK exchanges a personal access token for short-lived ones.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
@@ -110,3 +112,23 @@ def _refusal(status: int, path: str) -> ServerRefused:
         404: "knows nothing of it; it was deleted there",
     }.get(status, "refused; its log says why")
     return ServerRefused(f"Label Studio {says} (HTTP {status} on {what})", status=status)
+
+
+def decode_brush(rle: Sequence[int], pixels: int) -> npt.NDArray[np.bool_]:
+    """Decode a painted mask of Label Studio: (pixels,) row by row, True where painted.
+
+    Raises:
+        ValueError: it is not one, or not of that many pixels.
+    """
+    if len(rle) < 5 or not all(isinstance(b, int) and 0 <= b <= 255 for b in rle):
+        raise ValueError("not bytes")
+    # Four channels a pixel; the size stands first, so that a bomb is refused before it opens.
+    if int.from_bytes(bytes(rle[:4]), "big") != 4 * pixels:
+        raise ValueError("another size")
+    from label_studio_sdk.converter.brush import decode_rle
+
+    decoded: npt.NDArray[np.uint8] = decode_rle(list(rle))
+    if decoded.size != 4 * pixels:
+        raise ValueError("another size")
+    painted: npt.NDArray[np.bool_] = decoded.reshape(-1, 4)[:, 3] > 0
+    return painted

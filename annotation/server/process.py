@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -21,8 +21,7 @@ from annotation.server.secrets import LEAD, ServerSecrets
 from data_contracts.errors import FlywheelError
 
 HOST: Final = "127.0.0.1"
-_RECORD: Final = "server.json"
-_LOG: Final = "server.log"
+SERVER: Final = "server"
 _NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: nobody answers
 _PRIVATE: Final = (  # what a webhook may not reach; loopback alone is left open
     "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,"
@@ -39,7 +38,7 @@ class ServerStatus:
     pid: int | None
 
 
-def surroundings(folder: Path, known: ServerSecrets, *, port: int) -> dict[str, str]:
+def surroundings(folder: Path, known: ServerSecrets, *, port: int, shown_at: str) -> dict[str, str]:
     """Return the environment of the server's process: a closed one, nothing of ours leaks in.
 
     Sign-up needs the lead's invitation, nothing is reported to anybody, and the proxies lead
@@ -49,10 +48,10 @@ def surroundings(folder: Path, known: ServerSecrets, *, port: int) -> dict[str, 
             if name in os.environ}  # fmt: skip
     settings = {
         "BASE_DATA_DIR": str(folder / "data"),
-        "HOST": f"http://{HOST}:{port}",
+        "HOST": shown_at,
         "ALLOWED_HOSTS": f"{HOST},localhost",
         "CORS_ALLOW_ALL_ORIGINS": "false",
-        "CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",
+        "CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},{shown_at}",
         "USERNAME": LEAD,
         "PASSWORD": known.lead_password,
         "USER_TOKEN": known.lead_token,
@@ -90,6 +89,7 @@ def start(
     known: ServerSecrets,
     *,
     port: int,
+    shown_at: str,
     patience: float = 600.0,
     waiting: Callable[[float], None] | None = None,
 ) -> ServerStatus:
@@ -101,6 +101,7 @@ def start(
         python: of the environment that `install` made.
         known: its keys.
         port: on loopback.
+        shown_at: the address that people use; the door's.
         patience: seconds to wait; the first start makes the database and takes longest.
         waiting: told the seconds waited so far.
 
@@ -111,35 +112,54 @@ def start(
     if found.state == "up":
         return found
     if found.state == "starting" and found.pid is not None:
-        return _wait(folder, found.pid, patience=patience, waiting=waiting)
-    _check_port(port)
+        return _wait(folder, found.pid, name=SERVER, patience=patience, waiting=waiting)
+    check_port(port)
     _lay_database(python.parent.parent / DATABASE, folder / "data")
-    command = [str(python.with_name("label-studio")), "start", "--no-browser",
-               "--internal-host", HOST, "--port", str(port)]  # fmt: skip
-    with (folder / _LOG).open("ab") as log:
+    command = [
+        str(python.with_name("label-studio")), "start", "--no-browser",
+        "--internal-host", HOST, "--port", str(port),
+    ]  # fmt: skip
+    return launch(
+        folder, command, surroundings(folder, known, port=port, shown_at=shown_at),
+        name=SERVER, url=f"http://{HOST}:{port}", patience=patience, waiting=waiting,
+    )  # fmt: skip
+
+
+def launch(
+    folder: Path,
+    command: Sequence[str],
+    settings: Mapping[str, str],
+    *,
+    name: str,
+    url: str,
+    patience: float = 600.0,
+    waiting: Callable[[float], None] | None = None,
+) -> ServerStatus:
+    """Start a process of *folder* that outlives us; return when it answers at *url*.
+
+    Raises:
+        FlywheelError: it ended, or it stayed silent.
+    """
+    with (folder / f"{name}.log").open("ab") as log:
         os.fchmod(log.fileno(), 0o600)
         # A session of its own: it outlives the command that started it.
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=surroundings(folder, known, port=port),
+            env=dict(settings),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    record = {
-        "pid": process.pid,
-        "born": psutil.Process(process.pid).create_time(),
-        "url": f"http://{HOST}:{port}",
-    }
-    (folder / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")
-    return _wait(folder, process.pid, patience=patience, waiting=waiting)
+    record = {"pid": process.pid, "born": psutil.Process(process.pid).create_time(), "url": url}
+    (folder / f"{name}.json").write_text(json.dumps(record) + "\n", "utf-8")
+    return _wait(folder, process.pid, name=name, patience=patience, waiting=waiting)
 
 
-def server_status(folder: Path) -> ServerStatus:
+def server_status(folder: Path, name: str = SERVER) -> ServerStatus:
     """Say whether the server of *folder* runs and answers."""
-    record = _record(folder)
+    record = _record(folder, name)
     process = _process(record)
     if process is None:
         return ServerStatus(state="down", url=None, pid=None)
@@ -147,11 +167,11 @@ def server_status(folder: Path) -> ServerStatus:
     return ServerStatus(state="up" if answers(url) else "starting", url=url, pid=process.pid)
 
 
-def stop(folder: Path, *, grace: float = 10.0) -> bool:
+def stop(folder: Path, *, name: str = SERVER, grace: float = 10.0) -> bool:
     """Stop the server of *folder* and its children; say whether it ran."""
-    process = _process(_record(folder))
+    process = _process(_record(folder, name))
     if process is None:
-        (folder / _RECORD).unlink(missing_ok=True)
+        (folder / f"{name}.json").unlink(missing_ok=True)
         return False
     everyone = [process]
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -164,7 +184,7 @@ def stop(folder: Path, *, grace: float = 10.0) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(left, timeout=grace)
-    (folder / _RECORD).unlink(missing_ok=True)
+    (folder / f"{name}.json").unlink(missing_ok=True)
     return True
 
 
@@ -190,25 +210,30 @@ def _lay_database(empty: Path, data: Path) -> None:
 
 
 def _wait(
-    folder: Path, pid: int, *, patience: float, waiting: Callable[[float], None] | None
+    folder: Path,
+    pid: int,
+    *,
+    name: str,
+    patience: float,
+    waiting: Callable[[float], None] | None,
 ) -> ServerStatus:
     began = time.monotonic()
     while (waited := time.monotonic() - began) < patience:
-        found = server_status(folder)
+        found = server_status(folder, name)
         if found.state == "up":
             return found
         if not _alive(pid):
-            (folder / _RECORD).unlink(missing_ok=True)
+            (folder / f"{name}.json").unlink(missing_ok=True)
             raise FlywheelError(
-                f"Label Studio ended before it answered; {folder.name}/{_LOG} says why"
+                f"the {name} ended before it answered; {folder.name}/{name}.log says why"
             )
         if waiting is not None:
             waiting(waited)
         time.sleep(0.25)
-    stop(folder)
+    stop(folder, name=name)
     raise FlywheelError(
-        f"Label Studio did not answer within {patience:.0f} s and was stopped; "
-        f"{folder.name}/{_LOG} says why"
+        f"the {name} did not answer within {patience:.0f} s and was stopped; "
+        f"{folder.name}/{name}.log says why"
     )
 
 
@@ -219,9 +244,9 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _record(folder: Path) -> Mapping[str, float | str]:
+def _record(folder: Path, name: str) -> Mapping[str, float | str]:
     try:
-        found: Mapping[str, float | str] = json.loads((folder / _RECORD).read_text("utf-8"))
+        found: Mapping[str, float | str] = json.loads((folder / f"{name}.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return found
@@ -237,7 +262,12 @@ def _process(record: Mapping[str, float | str]) -> psutil.Process | None:
     return process if same and process.status() != psutil.STATUS_ZOMBIE else None
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Return if *port* is free on loopback.
+
+    Raises:
+        FlywheelError: something listens there, or we may not.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -43,6 +43,8 @@ ASSIGNMENTS: Final = sa.Table(
     sa.Column("annotator_id", sa.String, nullable=False),
     sa.Column("left_id", sa.String, nullable=False),  # generation; of a critique the only one
     sa.Column("right_id", sa.String),  # null: a critique
+    sa.Column("left_blob", sa.String),  # digest of its media; null: text
+    sa.Column("right_blob", sa.String),
     sa.Column("is_gold", sa.Boolean, nullable=False, default=False),
     sa.Column("data", sa.JSON, nullable=False),  # what the server is sent
     sa.Column("server_task", sa.Integer, unique=True),  # null: not known to have arrived

@@ -1,6 +1,8 @@
 """The labelling service of one zone: its own server or an existing one, with people on it."""
 
 import os
+import socket
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +11,18 @@ from typing import Any, Final
 from annotation.client import LabelStudioClient
 from annotation.interfaces import interface_named
 from annotation.server import (
+    ServerSecrets,
+    check_port,
     environment_folder,
     install,
+    launch,
     provision,
     read_or_make_secrets,
     server_status,
     start,
     stop,
 )
+from annotation.server.process import HOST
 from annotation.server.secrets import with_password
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.ledger import open_ledger, projects_of, record_people, record_server
@@ -24,6 +30,7 @@ from pipelines.labelling.ledger import server_of as ledger_server
 from pipelines.stores.atomic import locked
 
 TOKEN: Final = "FLYWHEEL_LABEL_STUDIO_TOKEN"
+DOOR: Final = "door"  # the process that people reach; Label Studio stands behind it
 Advance = Callable[[int, int], None]
 Bars = Callable[[str], Advance]
 
@@ -78,9 +85,8 @@ def bring_up(
             python = install(environment_folder(), advance=bars("install Label Studio"))
             begin = bars("start Label Studio")
             begin(0, 1)
-            running = start(folder, python, known, port=port)
+            _start(root, folder, python, known, port=port)
             begin(1, 1)
-            assert running.url is not None
         client = client_of(root, url)
         ledger = open_ledger(root)
         client.whoami()
@@ -104,9 +110,10 @@ def bring_up(
                 for p in made.projects
             ],
         )  # fmt: skip
+    shown = client.url if url else server_status(folder, DOOR).url or client.url
     links = tuple(
         _link(
-            client.url,
+            shown,
             person.annotator_id,
             person.address,
             {
@@ -118,7 +125,7 @@ def bring_up(
         for person in made.annotators
     )
     return Service(
-        url=client.url,
+        url=shown,
         own_server=url is None,
         passwords=str(folder / "secrets.json"),
         links=links,
@@ -126,18 +133,25 @@ def bring_up(
 
 
 def take_down(root: Path) -> bool:
-    """Stop the zone's own server; say whether it ran. Its data and keys stay."""
+    """Stop the zone's own server and its door; say whether it ran. Its data and keys stay."""
+    stop(server_folder(root), name=DOOR)
     return stop(server_folder(root))
 
 
 def service_status(root: Path) -> dict[str, Any]:
     """Say whether the zone's server answers, and who is on it."""
     found = server_status(server_folder(root))
+    door = server_status(server_folder(root), DOOR)
     people: dict[str, list[str]] = {}
     if (root / "labelling").is_dir():
         for row in projects_of(open_ledger(root)):
             people.setdefault(row.annotator_id, []).append(row.interface)
-    return {"state": found.state, "url": found.url, "pid": found.pid, "annotators": people}
+    return {
+        "state": found.state,
+        "url": door.url or found.url,
+        "pid": found.pid,
+        "annotators": people,
+    }
 
 
 def client_of(root: Path, url: str | None = None) -> LabelStudioClient:
@@ -160,6 +174,31 @@ def client_of(root: Path, url: str | None = None) -> LabelStudioClient:
             "account page, or run `flywheel annotate up`"
         )
     return LabelStudioClient(address, token)
+
+
+def _start(root: Path, folder: Path, python: Path, known: ServerSecrets, *, port: int) -> None:
+    """Start Label Studio on a port of its own and the door on *port*, unless they run.
+
+    The server's port is kept, for the ledger is bound to its address.
+    """
+    door = server_status(folder, DOOR)
+    if door.state == "down" and server_status(folder).state == "down":
+        check_port(port)
+    recorded = ledger_server(open_ledger(root))
+    inner = int(recorded.rsplit(":", 1)[1]) if recorded else _free_port()
+    shown_at = door.url or f"http://{HOST}:{port}"
+    running = start(folder, python, known, port=inner, shown_at=shown_at)
+    assert running.url is not None
+    if door.state == "down":
+        command = [sys.executable, "-m", "pipelines.media.serve", str(root.absolute()),
+                   str(port), running.url]  # fmt: skip
+        launch(folder, command, os.environ, name=DOOR, url=f"http://{HOST}:{port}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def server_folder(root: Path) -> Path:
