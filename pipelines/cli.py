@@ -109,6 +109,7 @@ def build_app() -> "typer.Typer":
     """Put the commands together; what a command needs is imported when it runs."""
     import typer
 
+    from pipelines.commands.annotate import annotate
     from pipelines.commands.demo import demo
     from pipelines.commands.denoise import denoise
     from pipelines.commands.doctor import doctor
@@ -141,6 +142,7 @@ def build_app() -> "typer.Typer":
         "import": import_set,
         "train": train,
         "denoise": denoise,
+        "annotate": annotate,
         "promote": promote,
         "rollback": rollback,
         "doctor": doctor,

@@ -75,13 +75,22 @@ def opened_engine(url: str) -> sa.Engine:
     Raises:
         FlywheelError: the database cannot be opened.
     """
+    return prepared_engine(url, METADATA)
+
+
+def prepared_engine(url: str, metadata: sa.MetaData) -> sa.Engine:
+    """Open a database and make the tables of *metadata* where they are absent.
+
+    Raises:
+        FlywheelError: the database cannot be opened.
+    """
     # A connection a transaction: an open SQLite handle must not cross a fork.
     engine = sa.create_engine(url, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
     with transaction(engine) as connection:
-        METADATA.create_all(connection)
+        metadata.create_all(connection)
     return engine
 
 

@@ -1,0 +1,81 @@
+"""The desk of a real Label Studio: tasks are pushed to annotators, answers pulled."""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+
+from data_contracts.ids import Digest
+from data_contracts.labels import GENERAL
+from pipelines.labelling.ledger import open_ledger
+from pipelines.labelling.planning import Question, Shown, plan_assignments
+from pipelines.labelling.push import push_assignments
+from pipelines.labelling.service import client_of
+from pipelines.labelling.sync import annotations_of, sync_answers
+from pipelines.stores import Stores, open_stores, read_asset_table
+
+
+class LabelStudioDesk(dg.ConfigurableResource):
+    """Implements `pipelines.resources.AnnotationDesk` with people in Label Studio."""
+
+    root: str
+    overlap: int = 3
+
+    def push(self, turn: str, tasks: pa.Table) -> None:
+        """Hand over the tasks of *turn*; handing them over again changes nothing."""
+        root = Path(self.root)
+        questions = questions_of(open_stores(root), turn, tasks)
+        plan_assignments(open_ledger(root), turn, questions, overlap=self.overlap)
+        push_assignments(root, client_of(root))
+
+    def pull(self, turn: str) -> pa.Table:
+        """Return what was answered of *turn* until now, as rows of the annotation contract."""
+        root = Path(self.root)
+        sync_answers(root, client_of(root))
+        return annotations_of(open_ledger(root), turn)
+
+
+def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
+    """Return the questions of *tasks*: a pair is compared whole, ratings of one generation are one.
+
+    Args:
+        stores: the zone's, with prompts, generations and their media.
+        turn: the turn of the wheel that the generations belong to.
+        tasks: rows of `annotation.queue.TASK`.
+    """
+    generations = _by_id(stores, "generations", turn)
+    prompts = _by_id(stores, "prompts", turn)
+
+    def shown(generation_id: str) -> Shown:
+        row = generations[generation_id]
+        text = None
+        if row["modality"] == "text" and row["blob"] is not None:
+            text = stores.blobs.get(Digest(row["blob"])).decode("utf-8", "replace")
+        return Shown(
+            generation_id=generation_id, modality=row["modality"], text=text, blob=row["blob"]
+        )
+
+    asked: dict[str, Question] = {}
+    for task in tasks.to_pylist():
+        first, other = task["generation_id"], task["other_generation_id"]
+        identity = task["task_id"] if other is not None else _critique_of(first)
+        if identity not in asked:
+            asked[identity] = Question(
+                task_id=identity,
+                prompt=prompts[task["prompt_id"]]["text"],
+                first=shown(first),
+                other=None if other is None else shown(other),
+            )
+    return list(asked.values())
+
+
+def _critique_of(generation_id: str) -> str:
+    return "task_" + blake2b(f"critique\x1f{generation_id}".encode(), digest_size=10).hexdigest()
+
+
+def _by_id(stores: Stores, name: str, turn: str) -> dict[str, dict[str, str]]:
+    table = read_asset_table(stores, f"artifacts/{name}", clearance=GENERAL, partition=turn).table
+    rows: Iterable[dict[str, str]] = table.to_pylist()
+    return {row[f"{name[:-1]}_id"]: row for row in rows}

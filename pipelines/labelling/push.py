@@ -1,0 +1,155 @@
+"""Push: assignments that were planned arrive on the server once, whatever breaks in between."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from annotation.client import LabelStudioClient
+from data_contracts.errors import FlywheelError
+from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, open_ledger, projects_of
+from pipelines.stores.atomic import locked
+from pipelines.stores.catalogue_tables import transaction
+
+CHUNK: Final = 1000  # tasks a request
+
+
+def push_assignments(
+    root: Path, client: LabelStudioClient, *, advance: Callable[[int, int], None] | None = None
+) -> int:
+    """Send what was planned and has not arrived; return how many tasks were sent.
+
+    The server has no idempotent import. So before sending into a project its tasks are counted:
+    if there are more than we know of, a push died between sending and recording, and the tasks
+    are found again by the assignment that each carries.
+
+    Raises:
+        FlywheelError: the server is away or refuses; running again goes on where it stopped.
+    """
+    ledger = open_ledger(root)
+    tell = advance or (lambda _done, _total: None)
+    with locked(root / "labelling" / ".push", exclusive=True):
+        waiting = {row.project_id: _waiting(ledger, row.project_id) for row in projects_of(ledger)}
+        total = sum(len(each) for each in waiting.values())
+        sent = 0
+        tell(0, total)
+        for project, planned in waiting.items():
+            if not planned:
+                continue
+            if task_count(client, project) != known_tasks(ledger, project):
+                recognise(ledger, client, project)
+                planned = _waiting(ledger, project)  # noqa: PLW2901 - what arrived is off the list
+            for start in range(0, len(planned), CHUNK):
+                chunk = planned[start : start + CHUNK]
+                answer = client.request(
+                    "POST",
+                    f"api/projects/{project}/import",
+                    params={"return_task_ids": "true"},
+                    json=[{"data": each.data} for each in chunk],
+                )
+                _record(ledger, [each.assignment_id for each in chunk], answer)
+                sent += len(chunk)
+                tell(sent, total)
+    return sent
+
+
+def task_count(client: LabelStudioClient, project: int) -> int:
+    """Return how many tasks the server has in *project*."""
+    return int(client.request("GET", f"api/projects/{project}/")["task_number"])
+
+
+def known_tasks(ledger: sa.Engine, project: int) -> int:
+    """Return how many tasks of *project* we know to be on the server, strangers included."""
+    ours = sa.select(sa.func.count()).where(
+        ASSIGNMENTS.c.project_id == project,
+        ASSIGNMENTS.c.server_task.is_not(None),
+        ~ASSIGNMENTS.c.deleted,
+    )
+    others = sa.select(PROJECTS.c.strangers).where(PROJECTS.c.project_id == project)
+    with transaction(ledger, writes=False) as connection:
+        return int(connection.execute(ours).scalar_one()) + int(
+            connection.execute(others).scalar_one()
+        )
+
+
+def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> None:
+    """Learn which tasks of *project* really exist: what arrived, what is gone, what is strange.
+
+    A second task of one assignment is removed from the server: it was sent by a push that died.
+    """
+    there: dict[int, str] = {}
+    for page in client.pages(
+        "api/tasks/", {"project": project, "fields": "task_only", "include": "id,data"}
+    ):
+        there |= {int(t["id"]): str((t.get("data") or {}).get("assignment")) for t in page["tasks"]}
+    with transaction(ledger, writes=False) as connection:
+        rows = connection.execute(
+            sa.select(
+                ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.server_task, ASSIGNMENTS.c.deleted
+            ).where(ASSIGNMENTS.c.project_id == project)
+        ).all()
+    ours = {row.assignment_id: row for row in rows}
+    placed = {row.server_task for row in rows if row.server_task is not None}
+    arrived: dict[str, int] = {}
+    spare, strangers = [], 0
+    for task, assignment in sorted(there.items()):
+        if task in placed:
+            continue
+        row = ours.get(assignment)
+        if row is None:
+            strangers += 1
+        elif row.server_task is None and assignment not in arrived:
+            arrived[assignment] = task
+        else:
+            spare.append(task)
+    for task in spare:
+        client.request("DELETE", f"api/tasks/{task}/")
+    gone = [row.assignment_id for row in rows
+            if row.server_task is not None and row.server_task not in there]  # fmt: skip
+    with transaction(ledger) as connection:
+        for assignment, task in arrived.items():
+            connection.execute(_arrival(assignment, task))
+        connection.execute(
+            sa.update(ASSIGNMENTS)
+            .where(ASSIGNMENTS.c.project_id == project)
+            .values(deleted=ASSIGNMENTS.c.assignment_id.in_(gone))
+        )
+        connection.execute(
+            sa.update(PROJECTS).where(PROJECTS.c.project_id == project).values(strangers=strangers)
+        )
+
+
+def _arrival(assignment: str, task: int) -> sa.Update:
+    return (
+        sa.update(ASSIGNMENTS)
+        .where(ASSIGNMENTS.c.assignment_id == assignment, ASSIGNMENTS.c.server_task.is_(None))
+        .values(server_task=task)
+    )
+
+
+def _waiting(ledger: sa.Engine, project: int) -> Sequence[sa.Row[Any, Any]]:
+    query = (
+        sa.select(ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.data)
+        .where(ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.server_task.is_(None))
+        .order_by(ASSIGNMENTS.c.assignment_id)
+    )
+    with transaction(ledger, writes=False) as connection:
+        return connection.execute(query).all()
+
+
+def _record(ledger: sa.Engine, chunk: Sequence[str], answer: Mapping[str, Any]) -> None:
+    tasks = [int(each) for each in answer.get("task_ids", [])]
+    if len(tasks) != len(chunk):
+        raise FlywheelError(
+            f"Label Studio took {len(tasks)} of {len(chunk)} tasks; run again to send the rest"
+        )
+    update = (
+        sa.update(ASSIGNMENTS)
+        .where(ASSIGNMENTS.c.assignment_id == sa.bindparam("which"))
+        .values(server_task=sa.bindparam("task"))
+    )
+    with transaction(ledger) as connection:
+        connection.execute(
+            update, [{"which": w, "task": t} for w, t in zip(chunk, tasks, strict=True)]
+        )

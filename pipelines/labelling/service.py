@@ -1,0 +1,218 @@
+"""The labelling service of one zone: its own server or an existing one, with people on it."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from annotation.client import LabelStudioClient
+from annotation.interfaces import interface_named
+from annotation.server import (
+    ServerSecrets,
+    check_port,
+    environment_folder,
+    install,
+    launch,
+    provision,
+    read_or_make_secrets,
+    server_status,
+    start,
+    stop,
+)
+from annotation.server.process import HOST
+from annotation.server.secrets import with_password
+from data_contracts.errors import FlywheelError
+from pipelines.labelling.ledger import open_ledger, projects_of, record_people, record_server
+from pipelines.labelling.ledger import server_of as ledger_server
+from pipelines.stores.atomic import locked
+
+TOKEN: Final = "FLYWHEEL_LABEL_STUDIO_TOKEN"
+DOOR: Final = "door"  # the process that people reach; Label Studio stands behind it
+Advance = Callable[[int, int], None]
+Bars = Callable[[str], Advance]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Where one annotator begins."""
+
+    annotator_id: str
+    address: str
+    url: str
+    projects: dict[str, str]  # interface -> where its next task is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What stands after `flywheel annotate up`."""
+
+    url: str
+    own_server: bool
+    passwords: str  # the file that holds them, readable by us alone
+    links: tuple[Link, ...]
+
+
+def bring_up(
+    root: Path,
+    annotators: Sequence[str],
+    interfaces: Sequence[str],
+    *,
+    port: int,
+    url: str | None,
+    bars: Bars,
+) -> Service:
+    """Install and start the zone's server unless it runs, and provision it; safe to repeat.
+
+    Args:
+        root: the zone's folder; one server, database and set of keys each.
+        annotators: their ids.
+        interfaces: names such as *pair_image*.
+        port: of our own server, on loopback.
+        url: of an existing server; None starts our own.
+        bars: draws progress.
+
+    Raises:
+        FlywheelError: any step was refused; what was made before it stays and is kept.
+    """
+    wanted = [interface_named(name) for name in interfaces]
+    folder = server_folder(root)
+    with locked(root / "labelling" / ".up", exclusive=True):
+        known = read_or_make_secrets(folder)
+        if url is None:
+            python = install(environment_folder(), advance=bars("install Label Studio"))
+            begin = bars("start Label Studio")
+            begin(0, 1)
+            _start(root, folder, python, known, port=port)
+            begin(1, 1)
+        client = client_of(root, url)
+        ledger = open_ledger(root)
+        client.whoami()
+        record_server(ledger, client.url)
+        made = provision(
+            client,
+            annotators,
+            wanted,
+            password_of=lambda address: with_password(folder, address)[1],
+            advance=bars("accounts and projects"),
+        )
+        record_people(
+            ledger,
+            [
+                {"annotator_id": a.annotator_id, "user_id": a.user_id, "address": a.address}
+                for a in made.annotators
+            ],
+            [
+                {"project_id": p.project_id, "annotator_id": p.annotator_id,
+                 "interface": p.interface}
+                for p in made.projects
+            ],
+        )  # fmt: skip
+    shown = client.url if url else server_status(folder, DOOR).url or client.url
+    links = tuple(
+        _link(
+            shown,
+            person.annotator_id,
+            person.address,
+            {
+                p.interface: p.project_id
+                for p in made.projects
+                if p.annotator_id == person.annotator_id
+            },
+        )
+        for person in made.annotators
+    )
+    return Service(
+        url=shown,
+        own_server=url is None,
+        passwords=str(folder / "secrets.json"),
+        links=links,
+    )
+
+
+def take_down(root: Path) -> bool:
+    """Stop the zone's own server and its door; say whether it ran. Its data and keys stay."""
+    stop(server_folder(root), name=DOOR)
+    return stop(server_folder(root))
+
+
+def service_status(root: Path) -> dict[str, Any]:
+    """Say whether the zone's server answers, and who is on it."""
+    found = server_status(server_folder(root))
+    door = server_status(server_folder(root), DOOR)
+    people: dict[str, list[str]] = {}
+    if (root / "labelling").is_dir():
+        for row in projects_of(open_ledger(root)):
+            people.setdefault(row.annotator_id, []).append(row.interface)
+    return {
+        "state": found.state,
+        "url": door.url or found.url,
+        "pid": found.pid,
+        "annotators": people,
+    }
+
+
+def client_of(root: Path, url: str | None = None) -> LabelStudioClient:
+    """Return the lead's client: of *url* with the token from the environment, else of our own.
+
+    Raises:
+        FlywheelError: no server is known, ours is down, or the token is missing.
+    """
+    recorded = ledger_server(open_ledger(root)) if (root / "labelling").is_dir() else None
+    own = server_status(server_folder(root))
+    address = url or own.url or recorded
+    if address is None:
+        raise FlywheelError("no Label Studio is known here; run `flywheel annotate up` first")
+    if address == own.url:
+        return LabelStudioClient(address, read_or_make_secrets(server_folder(root)).lead_token)
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        raise FlywheelError(
+            f"Label Studio at {address} is not ours or is down; set {TOKEN} to a token from its "
+            "account page, or run `flywheel annotate up`"
+        )
+    return LabelStudioClient(address, token)
+
+
+def _start(root: Path, folder: Path, python: Path, known: ServerSecrets, *, port: int) -> None:
+    """Start Label Studio on a port of its own and the door on *port*, unless they run.
+
+    The server's port is kept, for the ledger is bound to its address.
+    """
+    door = server_status(folder, DOOR)
+    if door.state == "down" and server_status(folder).state == "down":
+        check_port(port)
+    recorded = ledger_server(open_ledger(root))
+    inner = int(recorded.rsplit(":", 1)[1]) if recorded else _free_port()
+    shown_at = door.url or f"http://{HOST}:{port}"
+    running = start(folder, python, known, port=inner, shown_at=shown_at)
+    assert running.url is not None
+    if door.state == "down":
+        command = [sys.executable, "-m", "pipelines.media.serve", str(root.absolute()),
+                   str(port), running.url]  # fmt: skip
+        launch(folder, command, os.environ, name=DOOR, url=f"http://{HOST}:{port}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def server_folder(root: Path) -> Path:
+    """Return where the zone's own server keeps its data and keys."""
+    return root.absolute() / "label-studio"
+
+
+def _link(url: str, annotator: str, address: str, projects: dict[str, int]) -> Link:
+    streams = {
+        name: f"{url}/projects/{number}/data?labeling=1" for name, number in projects.items()
+    }
+    return Link(
+        annotator_id=annotator,
+        address=address,
+        url=next(iter(streams.values())) if len(streams) == 1 else f"{url}/projects/",
+        projects=streams,
+    )

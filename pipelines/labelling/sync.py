@@ -1,0 +1,283 @@
+"""Sync: answers come back exactly once. Polling decides; a webhook may only wake it.
+
+The table is a function of what the server holds and of what was assigned: every task that changed
+is judged anew as a whole, and its rows replace what stood there in one transaction; the cursor
+moves last, to where the server stood before it was read. So a sync that dies, runs twice or
+beside another leaves what a fresh full one would.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from annotation.client import PAGE, LabelStudioClient
+from annotation.interfaces import Interface, interface_named
+from annotation.results import Assignment, ResultRefused, rows_of_answer
+from data_contracts.contract import load_contract
+from data_contracts.schemas import ANNOTATION
+from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, PROJECTS, open_ledger, projects_of
+from pipelines.labelling.push import known_tasks, recognise, task_count
+from pipelines.stores.atomic import locked
+from pipelines.stores.catalogue_tables import transaction
+from pipelines.stores.enforcer import split_rows
+
+ACCEPTED, QUARANTINED, DELETED = "accepted", "quarantined", "deleted"
+# A change may be committed on the server a little after its own time stamp.
+_OVERLAP: Final = timedelta(seconds=20)
+_SECOND: Final = "a second answer to one task; the first one counts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """What one sync found; the counts are of answers."""
+
+    accepted: int = 0
+    quarantined: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+
+def sync_answers(root: Path, client: LabelStudioClient) -> Synced:
+    """Read every answer that changed since the last sync into the ledger.
+
+    Raises:
+        FlywheelError: the server is away or refuses; running again goes on where it stopped.
+    """
+    ledger = open_ledger(root)
+    counts = {ACCEPTED: 0, QUARANTINED: 0, DELETED: 0, "unchanged": 0}
+    with locked(root / "labelling" / ".sync", exclusive=True):
+        for project in projects_of(ledger):
+            interface = interface_named(project.interface)
+            if task_count(client, project.project_id) != known_tasks(ledger, project.project_id):
+                # A push may be recording what it sent; its tasks are no strangers.
+                with locked(root / "labelling" / ".push", exclusive=True):
+                    recognise(ledger, client, project.project_id)
+                counts[DELETED] += _bury(ledger, project.project_id)
+            newest = _newest(client, project.project_id)
+            for tasks in _changed(client, project):
+                for state, count in _take(ledger, project, interface, tasks).items():
+                    counts[state] += count
+            _move_cursor(ledger, project.project_id, newest)
+    return Synced(
+        accepted=counts[ACCEPTED],
+        quarantined=counts[QUARANTINED],
+        deleted=counts[DELETED],
+        unchanged=counts["unchanged"],
+    )
+
+
+def annotations_of(ledger: sa.Engine, turn: str | None = None) -> pa.Table:
+    """Return the accepted rows of *turn* (None: of all) in one order: the annotation contract."""
+    query = sa.select(ANSWERS.c.rows).where(ANSWERS.c.state == ACCEPTED)
+    if turn is not None:
+        of_turn = sa.select(ASSIGNMENTS.c.server_task).where(ASSIGNMENTS.c.turn == turn)
+        query = query.where(ANSWERS.c.server_task.in_(of_turn))
+    with transaction(ledger, writes=False) as connection:
+        found = connection.execute(query).scalars().all()
+    return _table([row for rows in found for row in rows]).sort_by("annotation_id")
+
+
+def quarantined_of(ledger: sa.Engine) -> dict[str, int]:
+    """Return how many answers are quarantined, by reason."""
+    query = (
+        sa.select(ANSWERS.c.reason, sa.func.count())
+        .where(ANSWERS.c.state == QUARANTINED)
+        .group_by(ANSWERS.c.reason)
+        .order_by(ANSWERS.c.reason)
+    )
+    with transaction(ledger, writes=False) as connection:
+        return {str(reason): int(count) for reason, count in connection.execute(query)}
+
+
+def _newest(client: LabelStudioClient, project: int) -> str | None:
+    """Return the latest change in *project*, before it is read: what happens meanwhile is later."""
+    query = json.dumps({"ordering": ["-tasks:updated_at"]})
+    page = client.request(
+        "GET",
+        "api/tasks/",
+        params={"project": project, "page": 1, "page_size": 1, "query": query,
+                "fields": "task_only", "include": "id,updated_at"},
+    )  # fmt: skip
+    return str(page["tasks"][0]["updated_at"]) if page["tasks"] else None
+
+
+def _changed(
+    client: LabelStudioClient, project: sa.Row[Any]
+) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """Yield the tasks that changed since the cursor, by their numbers.
+
+    Each page asks for numbers above the last one: whatever moves or vanishes on the server
+    meanwhile, no task slips between two pages.
+    """
+    last = 0
+    while True:
+        rules = [_rule("id", "Number", last)]
+        if project.read_to is not None:
+            since = datetime.fromisoformat(project.read_to).astimezone(UTC) - _OVERLAP
+            rules.append(_rule("updated_at", "Datetime", since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
+        query = {
+            "ordering": ["tasks:id"],
+            "filters": {"conjunction": "and", "items": rules},
+        }
+        page = client.request(
+            "GET",
+            "api/tasks/",
+            params={"project": project.project_id, "fields": "all", "page": 1,
+                    "page_size": PAGE, "query": json.dumps(query)},
+        )  # fmt: skip
+        tasks: Sequence[Mapping[str, Any]] = page["tasks"]
+        if tasks:
+            yield tasks
+        if len(tasks) < PAGE:
+            return
+        last = int(tasks[-1]["id"])
+
+
+def _rule(column: str, kind: str, above: int | str) -> dict[str, Any]:
+    return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind,
+            "value": above}  # fmt: skip
+
+
+def _move_cursor(ledger: sa.Engine, project: int, newest: str | None) -> None:
+    with transaction(ledger) as connection:
+        connection.execute(
+            sa.update(PROJECTS).where(PROJECTS.c.project_id == project).values(read_to=newest)
+        )
+
+
+def _take(
+    ledger: sa.Engine,
+    project: sa.Row[Any],
+    interface: Interface,
+    tasks: Sequence[Mapping[str, Any]],
+) -> dict[str, int]:
+    """Judge the tasks of one page and store the outcome, in one transaction."""
+    numbers = [int(task["id"]) for task in tasks]
+    with transaction(ledger, writes=False) as connection:
+        given = {
+            row.server_task: row
+            for row in connection.execute(
+                sa.select(ASSIGNMENTS).where(ASSIGNMENTS.c.server_task.in_(numbers))
+            )
+        }
+    judged: list[dict[str, Any]] = []
+    for task in tasks:
+        row = given.get(int(task["id"]))
+        if row is not None:
+            judged += _judge(task, row, project, interface)
+    _hold_to_contract(judged)
+    with transaction(ledger) as connection:
+        before = {
+            row.server_annotation: (row.updated_at, row.state, row.reason)
+            for row in connection.execute(
+                sa.select(ANSWERS).where(ANSWERS.c.server_task.in_(numbers))
+            )
+        }
+        fresh = [
+            each
+            for each in judged
+            if before.get(each["server_annotation"])
+            != (each["updated_at"], each["state"], each["reason"])
+        ]
+        there = {each["server_annotation"] for each in judged}
+        gone = [n for n, (_, state, _) in before.items() if n not in there and state != DELETED]
+        connection.execute(
+            sa.delete(ANSWERS).where(
+                ANSWERS.c.server_annotation.in_([each["server_annotation"] for each in fresh])
+            )
+        )
+        if fresh:
+            connection.execute(sa.insert(ANSWERS), fresh)
+        _tombstone(connection, gone)
+    return {
+        ACCEPTED: sum(each["state"] == ACCEPTED for each in fresh),
+        QUARANTINED: sum(each["state"] == QUARANTINED for each in fresh),
+        DELETED: len(gone),
+        "unchanged": len(judged) - len(fresh),
+    }
+
+
+def _judge(
+    task: Mapping[str, Any], row: sa.Row[Any], project: sa.Row[Any], interface: Interface
+) -> list[dict[str, Any]]:
+    """Return what every answer of one task amounts to; of two good ones the first counts."""
+    assignment = Assignment(
+        task_id=row.task_id,
+        annotator_id=row.annotator_id,
+        user_id=project.user_id,
+        left_id=row.left_id,
+        right_id=row.right_id,
+        is_gold=row.is_gold,
+        data=row.data,
+    )
+    judged, answered = [], False
+    for answer in sorted(task.get("annotations") or [], key=lambda each: int(each["id"])):
+        rows: list[dict[str, Any]] = []
+        reason: str | None = None
+        try:
+            if task.get("data") != row.data:
+                raise ResultRefused("the task was changed on the server after it was sent")
+            rows = rows_of_answer(answer, assignment, interface)
+            if answered:
+                rows, reason = [], _SECOND
+            answered = True
+        except ResultRefused as refused:
+            reason = str(refused)
+        judged.append(
+            {
+                "server_annotation": int(answer["id"]),
+                "project_id": project.project_id,
+                "server_task": int(task["id"]),
+                "updated_at": str(answer.get("updated_at")),
+                "state": ACCEPTED if reason is None else QUARANTINED,
+                "reason": reason,
+                "rows": [{**each, "updated_at": each["updated_at"].isoformat()} for each in rows],
+            }
+        )
+    return judged
+
+
+def _hold_to_contract(judged: Sequence[dict[str, Any]]) -> None:
+    """Quarantine answers of which a row breaks the annotation contract."""
+    rows = _table([row for each in judged for row in each["rows"]])
+    if not rows.num_rows:
+        return
+    _, refused = split_rows(rows, load_contract("annotation"), now=datetime.now(UTC))
+    broken = set(refused["annotation_id"].to_pylist())
+    for each in judged:
+        if any(row["annotation_id"] in broken for row in each["rows"]):
+            each.update(state=QUARANTINED, reason="a row breaks the annotation contract", rows=[])
+
+
+def _bury(ledger: sa.Engine, project: int) -> int:
+    """Tombstone the answers of tasks that were deleted on the server; return how many."""
+    gone = sa.select(ASSIGNMENTS.c.server_task).where(
+        ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.deleted
+    )
+    lost = sa.select(ANSWERS.c.server_annotation).where(
+        ANSWERS.c.server_task.in_(gone), ANSWERS.c.state != DELETED
+    )
+    with transaction(ledger) as connection:
+        numbers = list(connection.execute(lost).scalars())
+        _tombstone(connection, numbers)
+    return len(numbers)
+
+
+def _tombstone(connection: sa.Connection, numbers: Sequence[int]) -> None:
+    connection.execute(
+        sa.update(ANSWERS)
+        .where(ANSWERS.c.server_annotation.in_(list(numbers)))
+        .values(state=DELETED, reason=None, rows=[])
+    )
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    parsed = [{**row, "updated_at": datetime.fromisoformat(row["updated_at"])} for row in rows]
+    nullable = pa.schema([field.with_nullable(True) for field in ANNOTATION])
+    return pa.Table.from_pylist(parsed, schema=nullable)

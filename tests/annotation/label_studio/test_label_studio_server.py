@@ -1,0 +1,73 @@
+"""The server as it really answers: closed, on loopback, provisioned once, for both tokens."""
+
+import urllib.error
+import urllib.request
+
+import psutil
+import pytest
+from real_server import ANNOTATORS, INTERFACES, silent
+
+from annotation.client import LabelStudioClient
+from annotation.server import read_or_make_secrets, server_status
+from data_contracts.errors import FlywheelError
+from pipelines.labelling.ledger import open_ledger, projects_of
+from pipelines.labelling.service import TOKEN, bring_up, server_folder
+
+
+def test_it_listens_on_loopback_alone(studio_root):
+    process = psutil.Process(server_status(server_folder(studio_root)).pid)
+    everyone = [process, *process.children(recursive=True)]
+    listening = [c.laddr.ip for p in everyone for c in p.net_connections()
+                 if c.status == psutil.CONN_LISTEN]  # fmt: skip
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_sign_up_needs_an_invitation(lead):
+    form = urllib.request.Request(f"{lead.url}/user/signup/", data=b"email=a@b.c&password=12345678")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(form, timeout=30)
+    assert refused.value.code == 403
+
+
+def test_keys_are_its_own_and_readable_by_us_alone(studio_root):
+    folder = server_folder(studio_root)
+    assert (folder / "secrets.json").stat().st_mode & 0o077 == 0
+    known = read_or_make_secrets(folder)
+    assert known.lead_token not in (folder / "server.log").read_text("utf-8", "replace")
+    assert known.secret_key not in repr(known)
+
+
+def test_provisioning_again_changes_nothing(studio_root, lead):
+    before = projects_of(open_ledger(studio_root))
+    made = bring_up(studio_root, ANNOTATORS, INTERFACES, port=1, url=None, bars=silent)
+    assert projects_of(open_ledger(studio_root)) == before
+    assert [link.annotator_id for link in made.links] == list(ANNOTATORS)
+    assert len(lead.request("GET", "api/users/")) == len(ANNOTATORS) + 1
+    assert lead.request("GET", "api/projects/")["count"] == len(ANNOTATORS) * len(INTERFACES)
+
+
+def test_a_personal_access_token_works_as_the_legacy_one_until_it_is_revoked(lead):
+    personal = lead.request("POST", "api/token/")["token"]
+    assert personal.count(".") == 2, "a personal token is a JWT"
+    assert LabelStudioClient(lead.url, personal).whoami()["id"] == lead.whoami()["id"]
+    lead.request("POST", "api/token/blacklist", json={"refresh": personal})
+    with pytest.raises(FlywheelError, match="does not know this token") as refused:
+        LabelStudioClient(lead.url, personal).whoami()
+    assert "\n" not in str(refused.value)
+
+
+def test_an_existing_server_is_used_with_a_token_from_the_environment(lead, tmp_path, monkeypatch):
+    with pytest.raises(FlywheelError, match=f"set {TOKEN}"):
+        bring_up(tmp_path, ["ann-9"], ["pair_text"], port=1, url=lead.url, bars=silent)
+    monkeypatch.setenv(TOKEN, lead.request("POST", "api/token/")["token"])
+    made = bring_up(tmp_path, ["ann-9"], ["pair_text"], port=1, url=lead.url, bars=silent)
+    assert not made.own_server
+    [project] = projects_of(open_ledger(tmp_path))
+    lead.request("DELETE", f"api/projects/{project.project_id}/")
+    lead.request("DELETE", f"api/users/{project.user_id}/")
+
+
+def test_nobody_at_the_address_is_one_sentence():
+    with pytest.raises(FlywheelError, match="does not answer") as refused:
+        LabelStudioClient("http://127.0.0.1:9", "x" * 40).whoami()
+    assert "\n" not in str(refused.value)

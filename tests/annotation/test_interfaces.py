@@ -1,0 +1,119 @@
+"""Interfaces: from the aspects and one taxonomy, with keys that do not collide."""
+
+import re
+from collections import Counter
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from annotation.interfaces import (
+    FORMS,
+    build_interface,
+    default_taxonomy,
+    interface_named,
+    read_taxonomy,
+)
+from annotation.interfaces.taxonomy import TAXONOMY_FILE
+from data_contracts.aspects import ASPECT_TABLE
+from data_contracts.errors import FlywheelError
+from data_contracts.vocabulary import MODALITIES
+
+EVERY = [f"{form}_{modality}" for form in FORMS for modality in MODALITIES]
+EDITOR_KEYS = set("behruv")  # brush, eraser, pan, rectangle, unselect, move
+
+
+def elements(interface, kind):
+    return list(ET.fromstring(interface.config).iter(kind))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_keys_are_given_once_and_none_is_the_editors(name):
+    interface = interface_named(name)
+    keys = [e.get("hotkey") for kind in ("Choice", "Label", "Rating")
+            for e in elements(interface, kind)]  # fmt: skip
+    assert None not in keys
+    assert [key for key, count in Counter(keys).items() if count > 1] == []
+    assert EDITOR_KEYS & set(keys) == set()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_stored_are_codes_of_the_taxonomy(name):
+    interface = interface_named(name)
+    stored = {e.get("alias") for e in elements(interface, "Label")}
+    reasons = {r.code for r in interface.reasons}
+    assert {s for s in stored if not s.startswith("unmet_")} == reasons
+    aspects = {a.name for a in ASPECT_TABLE if interface.modality in a.modalities}
+    assert {r.aspect for r in interface.reasons} <= aspects
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_blind_work_names_no_policy_and_asks_for_nothing_to_draw(modality):
+    interface = build_interface("blind", modality)
+    assert elements(interface, "Label") == elements(interface, "TextArea") == []
+    assert interface.reasons == ()
+    assert set(re.findall(r'"\$(\w+)"', interface.config)) <= {
+        "prompt", "warning", "left", "right", "fps",
+    }  # fmt: skip
+
+
+def test_a_pair_offers_two_ties_no_judgement_and_to_decline():
+    verdicts = [e for e in elements(interface_named("pair_image"), "Choices")
+                if e.get("name") == "overall"]  # fmt: skip
+    assert [c.get("alias") for c in verdicts[0]] == [
+        "left_much", "left", "both_good", "both_bad", "right", "right_much",
+        "cannot_judge", "declined",
+    ]  # fmt: skip
+
+
+def test_every_code_of_the_table_is_said_in_the_taxonomy():
+    table = {code for aspect in ASPECT_TABLE for code in aspect.reason_codes}
+    assert {r.code for r in default_taxonomy()} == table
+
+
+def test_only_the_named_aspects_are_asked():
+    interface = build_interface("pair", "image", aspects=["aesthetics"])
+    names = {e.get("name") for e in elements(interface, "Choices")}
+    assert names == {"overall", "aspect_aesthetics"}
+
+
+@pytest.mark.parametrize(
+    ("form", "modality", "aspects", "says"),
+    [
+        ("pair", "image", ["beauty"], "unknown aspect beauty"),
+        ("pair", "image", ["temporal_consistency"], "image has no temporal_consistency"),
+        ("pair", "image", ["aesthetics", "aesthetics"], "stands twice"),
+        ("duel", "image", None, "there is no duel of image"),
+        ("pair", "smell", None, "there is no pair of smell"),
+        ("pair", "video", [a.name for a in ASPECT_TABLE], "6 aspects want keys"),
+    ],
+)
+def test_a_wrong_interface_is_one_sentence(form, modality, aspects, says):
+    with pytest.raises(FlywheelError, match=says) as refused:
+        build_interface(form, modality, aspects=aspects)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("code = \"dull\"", "code = \"crowded\""), "code crowded stands twice"),
+        (("aspect = \"safety\"", "aspect = \"mood\""), "unknown aspect mood"),
+        (("code = \"dull\"", "code = \"drab\""), "code drab is not one of its aspect's"),
+        (("says = \"Dull\"", "says = \"Noise\""), "Noise is said by two codes"),
+        (("says = \"Dull\"", "words = \"Dull\""), "says: Field required"),
+        (("[[reason]]", "[[reason"), "not valid TOML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_taxonomy_is_one_sentence(tmp_path, change, says):
+    file = tmp_path / "taxonomy.toml"
+    file.write_text(TAXONOMY_FILE.read_text("utf-8").replace(*change))
+    with pytest.raises(FlywheelError, match=says) as refused:
+        read_taxonomy(file)
+    assert "\n" not in str(refused.value)
+
+
+def test_markup_survives_what_xml_would_read(tmp_path):
+    file = tmp_path / "taxonomy.toml"
+    file.write_text(TAXONOMY_FILE.read_text("utf-8").replace('"Dull"', "'<b> & \"'"))
+    interface = build_interface("pair", "image", taxonomy=read_taxonomy(file))
+    assert '<b> & "' in {e.get("value") for e in elements(interface, "Label")}
