@@ -11,7 +11,7 @@ export GX_ANALYTICS_ENABLED := false
 export TOKENIZERS_PARALLELISM := false
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-slow check backbone bench clean help
+.PHONY: setup demo test test-slow test-browser check backbone bench clean help
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -27,10 +27,13 @@ demo: setup ## turn the wheel twice and write reports/demo.html
 	$(BIN)/flywheel demo
 
 test: setup ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 test-slow: setup ## run the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+test-browser: setup ## label in Chromium; not part of CI until it was seen to pass
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/annotation/label_studio
 
 check: setup ## lint, types, walls
 	$(BIN)/ruff check .

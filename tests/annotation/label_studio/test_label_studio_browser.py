@@ -20,6 +20,7 @@ from pipelines.labelling.service import server_folder, service_status
 from pipelines.labelling.sync import sync_answers
 from pipelines.stores import open_stores
 
+pytestmark = pytest.mark.browser
 SHOTS = Path(__file__).resolve().parents[3] / "reports" / "interfaces"
 SUBMIT = ["Control+Enter"]  # two keys
 KEYS = {

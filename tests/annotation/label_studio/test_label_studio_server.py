@@ -13,6 +13,8 @@ from data_contracts.errors import FlywheelError
 from pipelines.labelling.ledger import open_ledger, projects_of
 from pipelines.labelling.service import TOKEN, bring_up, server_folder
 
+pytestmark = pytest.mark.slow  # a real server, installed once: minutes
+
 
 def test_it_listens_on_loopback_alone(studio_root):
     process = psutil.Process(server_status(server_folder(studio_root)).pid)

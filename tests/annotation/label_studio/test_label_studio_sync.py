@@ -30,6 +30,8 @@ from pipelines.labelling.service import client_of
 from pipelines.labelling.sync import quarantined_of, sync_answers
 from pipelines.stores.catalogue_tables import transaction
 
+pytestmark = pytest.mark.slow  # a real server, installed once: minutes
+
 _TURNS = iter(range(10_000))
 
 
