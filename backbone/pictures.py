@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from data_contracts.errors import FlywheelError
 
@@ -37,12 +37,15 @@ def read_png(data: bytes) -> Pixels:
                     "are decoded; scale it down first"
                 )
             return np.asarray(image.convert("RGB"))
+    except FlywheelError:
+        raise
     # The warning comes as an exception where warnings are errors.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FlywheelError(
             f"picture refused: its header claims far more than {MAX_PIXELS} pixels; scale it down"
         ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    # Pillow raises whatever a hostile chunk makes it stumble over, IndexError among it.
+    except Exception:
         raise FlywheelError("not a readable PNG; export the picture as PNG again") from None
 
 

@@ -18,7 +18,8 @@ Progress = Callable[[int, float, float | None], None]
 
 # Weight of the prompts' own loss, meant to make words out of bytes; its gain is unproven.
 _SPELLING: Final = 0.3
-_EMBEDDING_RATE: Final = 2e-3
+# Of embeddings, head and norms, as a share of the matrices' learning rate.
+_EMBEDDING_SHARE: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,9 @@ def _optimisers(backbone: Emu3Backbone, learning_rate: float) -> list[torch.opti
         torch.optim.Muon(
             layers, lr=learning_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
         ),
-        torch.optim.AdamW(rest, lr=_EMBEDDING_RATE, weight_decay=0.01, betas=(0.9, 0.98)),
+        torch.optim.AdamW(
+            rest, lr=_EMBEDDING_SHARE * learning_rate, weight_decay=0.01, betas=(0.9, 0.98)
+        ),
     ]
 
 

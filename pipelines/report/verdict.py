@@ -149,7 +149,7 @@ def _checks(demo: Demo) -> list[Check]:
                 holds=last.released,
                 text="The gate released the last policy."
                 if last.released
-                else "The gate refused the last policy; its numbers are shown all the same.",
+                else "The gate refused the last policy: what is shown is the release before it.",
             )
         )
     if shuffled := compared(demo, "shuffled", "base"):

@@ -14,18 +14,18 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 COUNTS = {
     "agiqa3k": (2982, 2982, 25009),
     "copilot_cups": (3490, 3490, None),
-    "dsg_tifa160": (3995, 3995, 975),
-    "fetv": (6034, 6034, 14039),
-    "geneval_human": (6000, 6000, 7763),
+    "dsg_tifa160": (3995, 3995, 1116),
+    "fetv": (6034, 6034, 14750),
+    "geneval_human": (6000, 6000, 8681),
     "hh_rlhf": (2312, 2312, 2312),
-    "iiw_sxs": (2060, 2060, 902),
-    "imagenhub": (16572, 16572, 17332),
+    "iiw_sxs": (2060, 2060, 906),
+    "imagenhub": (16572, 16572, 18159),
     "imagereward_test": (466, 466, 6399),
-    "lamp_writing": (150, 150, 214),
-    "llmbar": (10794, 10785, 708),
+    "lamp_writing": (150, 150, 236),
+    "llmbar": (10794, 10785, 727),
     "llmfao": (8181, 8181, 800),
     "obd_small": (40000, 40000, None),
-    "pandalm_test": (2997, 2955, 1098),
+    "pandalm_test": (2997, 2955, 1117),
 }
 
 
