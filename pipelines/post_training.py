@@ -1,6 +1,5 @@
 """What an engineer launches: a job, resolved against what stands in the wheel."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig, SftConfig
-from pipelines.settings import WheelSettings
+from pipelines.settings import WheelSettings, faults_of, read_toml
 from pipelines.stores import Stores
 from pipelines.training import TrainingJob
 from reward_models.config import RewardConfig, TrainingConfig
@@ -47,19 +46,12 @@ def read_job(path: Path) -> JobFile:
     Raises:
         FlywheelError: not readable, not TOML, or a field that is unknown or out of range.
     """
+    written = read_toml(path)
     try:
-        written = tomllib.loads(path.read_text("utf-8"))
         job = JobFile.model_validate(written)
         _CONFIGURATIONS[job.kind].model_validate(job.settings)
-    except OSError as error:
-        raise FlywheelError(
-            f"{path.name}: cannot be read ({error.strerror}); check the path"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FlywheelError(f"{path.name}: not valid TOML: {error}") from None
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise FlywheelError(f"{path.name}: " + "; ".join(faults)) from None
+        raise FlywheelError(f"{path.name}: {faults_of(error)}") from None
     return job
 
 
@@ -120,8 +112,7 @@ def resolve_job(
     try:
         configuration = _CONFIGURATIONS[kind].model_validate(written)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise FlywheelError(f"{kind}: " + "; ".join(faults)) from None
+        raise FlywheelError(f"{kind}: {faults_of(error)}") from None
     trained: Kind = kind
     policy = stands(stores, "backbone/backbone", turn)
     reference = None

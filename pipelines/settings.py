@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -95,15 +95,28 @@ def read_settings(path: Path) -> WheelSettings:
     Raises:
         FlywheelError: not readable, not TOML, or a field that is unknown or out of range.
     """
+    return _validated(read_toml(path), path.name)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file that a person wrote, whatever its fields.
+
+    Raises:
+        FlywheelError: not readable, or not TOML.
+    """
     try:
-        written = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise FlywheelError(
             f"{path.name}: cannot be read ({error.strerror}); check the path"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FlywheelError(f"{path.name}: not valid TOML: {error}") from None
-    return _validated(written, path.name)
+
+
+def faults_of(error: ValidationError) -> str:
+    """Say which fields are wrong, and how, in one line."""
+    return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
 
 
 def write_resolved(settings: WheelSettings, root: Path) -> None:
@@ -132,5 +145,4 @@ def _validated(written: object, name: str) -> WheelSettings:
     try:
         return WheelSettings.model_validate(written)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise FlywheelError(f"{name}: " + "; ".join(faults)) from None
+        raise FlywheelError(f"{name}: {faults_of(error)}") from None

@@ -45,6 +45,10 @@ def train(
             ["memory", f"about {seen['memory_mb']:.0f} MB"]
             if device is None
             else ["memory", f"about {device:.0f} MB on the GPU, {seen['memory_mb']:.0f} MB beside"],
+            [
+                "processes",
+                f"{seen['processes']}; one process's share was rehearsed, time and memory are its",
+            ],
             ["digest", seen["digest"][:12]],
         ]
         reply(seen, in_columns(["dry run", ""], rows), as_json=as_json)

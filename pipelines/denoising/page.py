@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from pipelines.denoising.charts import confidence_chart, mock_chart, signal_chart
+from pipelines.report.environment import page_environment
 
 Figures = Mapping[str, Any]
 
@@ -44,7 +42,7 @@ def json_text(figures: Figures) -> str:
 def render_page(figures: Figures) -> str:
     """Render the figures as HTML that needs no other file."""
     return (
-        _environment()
+        page_environment("pipelines.denoising")
         .get_template("denoise.html.j2")
         .render(
             figures=figures,
@@ -55,25 +53,6 @@ def render_page(figures: Figures) -> str:
             reasons=REASONS,
         )
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("pipelines.denoising", "templates"),
-                PackageLoader("pipelines.report", "templates"),
-            ]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
-    environment.filters["thousands"] = lambda number: f"{number:,}"
-    return environment
 
 
 def _headline(figures: Figures) -> str:

@@ -4,13 +4,11 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from pipelines.intake.importers import PUBLIC_SETS
+from pipelines.report.environment import page_environment
 from pipelines.report.looks import ASPECTS, STAGES
 
 Figures = Mapping[str, Any]
@@ -38,7 +36,7 @@ def write_page(figures: Figures, reports: Path) -> Path:
 def render_page(figures: Figures) -> str:
     """Render the figures of an import as HTML that needs no other file."""
     return (
-        _environment()
+        page_environment("pipelines.importing")
         .get_template("import.html.j2")
         .render(
             figures=figures,
@@ -53,25 +51,6 @@ def render_page(figures: Figures) -> str:
             verdict=_verdict(figures["learned"]),
         )
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("pipelines.importing", "templates"),
-                PackageLoader("pipelines.report", "templates"),
-            ]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda share, digits=1: f"{100 * share:.{digits}f} %"
-    environment.filters["thousands"] = lambda number: f"{number:,}"
-    return environment
 
 
 def _headline(figures: Figures) -> str:

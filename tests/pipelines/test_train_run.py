@@ -75,10 +75,20 @@ def test_a_dry_run_stores_nothing(wheel, tmp_path, capsys):
         files = [f for f in wheel.rglob("*") if f.is_file() and "scratch" not in f.parts]
         return {f: f.stat().st_mtime_ns for f in files if ".lock" not in f.name}
 
-    checkpoints, pointers = (open_stores(wheel).checkpoints.ids(), held())
+    checkpoints, before = open_stores(wheel).checkpoints.ids(), held()
     answer(capsys, "train", "--job", job_file(tmp_path, wheel), "--dry-run")
     assert open_stores(wheel).checkpoints.ids() == checkpoints
-    assert {f.name for f in set(held()) - set(pointers)} <= {"catalogue.sqlite-wal"}
+    touched = {f.name for f, changed in held().items() if before.get(f) != changed}
+    assert touched <= {"catalogue.sqlite", "catalogue.sqlite-wal", "catalogue.sqlite-shm"}
+
+
+def test_a_run_over_several_processes_is_rehearsed_by_its_share(wheel, tmp_path, capsys):
+    changes = CHANGES + "expected_world_size = 8\nbatch_size = 16\n"
+    file = job_file(tmp_path, wheel, changes=changes)
+    planned = json.loads(answer(capsys, "train", "--job", file, "--dry-run", "--json"))
+    assert planned["processes"] == 8
+    assert planned["rows_seen"] == 3 * 16
+    assert planned["seconds_a_step"] > 0
 
 
 def test_a_candidate_that_was_not_measured_is_not_released(wheel, tmp_path, capsys):
