@@ -126,10 +126,7 @@ class Emu3Backbone:
             # A flipped or cut view is as good as a copy to numpy, but not to torch.
             part = np.ascontiguousarray(pictures[start : start + self.batch_size])
             raw = torch.from_numpy(part).to(self.device).permute(0, 3, 1, 2)
-            values = raw.float() / 127.5 - 1.0
-            sizes = torch.tensor([size] * len(part))
-            tokens = self.model.model.vqmodel.encode(values, sizes).image_tokens
-            codes.extend(t.cpu().numpy().astype(np.int64) for t in tokens)
+            codes.extend(self.codec.codes(raw.float() / 127.5 - 1.0).cpu().numpy())
         return codes
 
     @torch.inference_mode()

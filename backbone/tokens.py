@@ -1,13 +1,15 @@
-"""One vocabulary for text, pictures and films: bytes, structure tokens, visual tokens.
+"""One vocabulary for text, pictures and films: bytes and words, structure tokens, visual tokens.
 
-Text is byte-level, so that any real text works. Names of the structure tokens are Emu3's own,
-so that the real checkpoints' tokenizers follow the same path.
+Text is byte-level, so that any real text works; words met often become one token, as in Emu3's
+own tokenizer. Names of the structure tokens are Emu3's own, so that the real checkpoints'
+tokenizers follow the same path.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 PAD: Final = "<|endoftext|>"
@@ -29,12 +31,27 @@ def visual_token(code: int) -> str:
     return f"<|visual token {code:06d}|>"
 
 
-def build_tokenizer(codebook_size: int) -> PreTrainedTokenizerFast:
-    """Build a byte-level tokenizer with structure tokens and *codebook_size* visual tokens."""
+def build_tokenizer(
+    codebook_size: int, texts: Sequence[str] = (), *, words: int = 256
+) -> PreTrainedTokenizerFast:
+    """Build a byte-level tokenizer with structure tokens and *codebook_size* visual tokens.
+
+    Args:
+        codebook_size: visual tokens.
+        texts: where frequent words are learned from (byte-pair encoding); none: every byte is
+            a token of its own.
+        words: at most so many merges of bytes are learned.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=len(alphabet) + words, initial_alphabet=alphabet, show_progress=False
+        ),
+    )
     special = [*_STRUCTURE, *(visual_token(k) for k in range(codebook_size))]
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
     return PreTrainedTokenizerFast(

@@ -21,6 +21,8 @@ from backbone.tokens import (
 )
 
 TOKENIZER = build_tokenizer(16)
+TEXTS = ["two red discs", "a red disc on a red square"]
+WORDY = build_tokenizer(16, TEXTS)
 SPECIAL = frozenset(TOKENIZER.added_tokens_decoder)
 GRID = Grid(height=2, width=3)
 # Pieces from which names of structure tokens can be put together.
@@ -40,7 +42,7 @@ def ids_of(tokenizer: object, text: str) -> list[int]:
 
 @given(text=st.text())
 def test_any_text_comes_back_byte_for_byte(loaded, text):
-    for tokenizer in (TOKENIZER, loaded):
+    for tokenizer in (TOKENIZER, loaded, WORDY):
         ids = ids_of(tokenizer, text)
         assert tokenizer.decode(ids).encode() == text.encode()
 
@@ -51,10 +53,19 @@ def test_text_is_one_token_a_byte(loaded, text):
     assert ids_of(TOKENIZER, text) == ids_of(loaded, text)
 
 
+def test_words_met_while_it_was_built_are_one_token_each():
+    assert len(ids_of(WORDY, "two red discs on a red square")) == 7
+
+
+def test_no_more_words_are_learned_than_asked_for():
+    assert len(build_tokenizer(16, TEXTS, words=3).get_vocab()) == 256 + 3 + 9 + 16
+
+
 @settings(max_examples=200)
 @given(text=st.lists(st.sampled_from(PIECES) | st.text(max_size=2)).map("".join))
 def test_no_text_smuggles_in_a_structure_token(text):
     assert SPECIAL.isdisjoint(ids_of(TOKENIZER, plain(text)))
+    assert frozenset(WORDY.added_tokens_decoder).isdisjoint(ids_of(WORDY, plain(text)))
     prompt = [i for i in ids_of(TOKENIZER, image_prompt(text, GRID)) if i in SPECIAL]
     assert TOKENIZER.convert_ids_to_tokens(prompt) == [BOS, IMAGE_START, IMAGE_TOKEN]
     answer = [i for i in ids_of(TOKENIZER, text_completion(text)) if i in SPECIAL]
