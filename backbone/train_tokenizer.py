@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers import Emu3ForConditionalGeneration
 
 from backbone.picture_codec import PictureCodec, squared_distances
+from backbone.protocol import Codes
 
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, float], None]
@@ -28,6 +29,7 @@ def train_tokenizer(
     model: Emu3ForConditionalGeneration,
     draw: Callable[[int], Pixels],
     *,
+    teacher: Tensor,
     steps: int,
     batch_size: int = 32,
     learning_rate: float = 3e-3,
@@ -39,6 +41,7 @@ def train_tokenizer(
     Args:
         model: a tiny Emu3.
         draw: returns (count, height, width, 3) pictures.
+        teacher: (codes, 3 * side * side) patches, from `frequent_patches`.
         steps: optimiser steps.
         batch_size: pictures a step.
         learning_rate: the top of a one-cycle schedule.
@@ -50,7 +53,6 @@ def train_tokenizer(
     codebook = model.model.vqmodel.quantize.embedding.weight.requires_grad_(False)
     # Far apart and never moved: what a code means is the teacher's business.
     codebook.copy_(torch.randn(codebook.shape, generator=torch.Generator().manual_seed(seed)))
-    teacher = frequent_patches(draw, side=side, count=len(codebook))
     weights = [p for p in net.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -77,6 +79,15 @@ def train_tokenizer(
             progress(step, float(loss.detach()))
     codebook.requires_grad_(True)
     net.eval()
+
+
+def name_patches(pictures: Pixels, teacher: Tensor, *, side: int) -> list[Codes]:
+    """Name every patch of (n, height, width, 3) pictures as *teacher* does: n code arrays."""
+    parts = [
+        nearest_patch(_to_tensor(pictures[start : start + _CHUNK]), teacher, side=side).numpy()
+        for start in range(0, len(pictures), _CHUNK)
+    ]
+    return [codes for part in parts for codes in part]
 
 
 def frequent_patches(draw: Callable[[int], Pixels], *, side: int, count: int) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rich.progress import Progress
+from torch import Tensor
 from transformers import Emu3ForConditionalGeneration
 
 from backbone.architecture import CODEBOOK, tiny_config
@@ -22,7 +23,7 @@ from backbone.emu3 import Emu3Backbone
 from backbone.protocol import Codes
 from backbone.tokens import build_tokenizer
 from backbone.train_language import LanguageRun, train_language
-from backbone.train_tokenizer import train_tokenizer
+from backbone.train_tokenizer import frequent_patches, name_patches, train_tokenizer
 from pipelines.world.prompts import HEADERS, every_request
 from pipelines.world.scenes import draw_care, draw_scene
 
@@ -62,27 +63,28 @@ def fresh_backbone(seed: int) -> Emu3Backbone:
     return Emu3Backbone(Emu3ForConditionalGeneration(tiny_config(tokenizer)), tokenizer)
 
 
-def encode_all(backbone: Emu3Backbone, pictures: Pixels, bar: Progress) -> list[Codes]:
-    """Tokenise many pictures with a progress bar."""
-    task = bar.add_task("pictures into tokens", total=len(pictures))
-    codes: list[Codes] = []
-    for start in range(0, len(pictures), 512):
-        codes += backbone.tokenise(pictures[start : start + 512])
-        bar.update(task, completed=len(codes))
-    return codes
-
-
 def train_language_on_scenes(
-    backbone: Emu3Backbone, source: SceneSource, *, scenes: int, steps: int, bar: Progress
+    backbone: Emu3Backbone,
+    source: SceneSource,
+    teacher: Tensor,
+    *,
+    scenes: int,
+    steps: int,
+    bar: Progress,
 ) -> LanguageRun:
-    """Draw scenes, tokenise them, and train the language model."""
+    """Train the language model on scenes as the *teacher* names them.
+
+    The encoder learns the same names, but misses some: the model need not learn its mistakes.
+    """
+    side = backbone.model.model.vqmodel.spatial_scale_factor
+    drawing = bar.add_task("scenes into tokens", total=scenes)
     texts: list[str] = []
-    pictures: list[Pixels] = []
-    for _ in range(scenes // 1000):
-        some_texts, some_pictures = source.examples(1000)
-        texts += some_texts
-        pictures.append(some_pictures)
-    codes = encode_all(backbone, np.concatenate(pictures), bar)
+    codes: list[Codes] = []
+    while len(texts) < scenes:
+        some, pictures = source.examples(min(1000, scenes - len(texts)))
+        texts += some
+        codes += name_patches(pictures, teacher, side=side)
+        bar.update(drawing, completed=len(texts))
     task = bar.add_task("language model", total=steps)
 
     def progress(step: int, loss: float, held_out: float | None) -> None:
@@ -108,21 +110,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)  # the same sums in the same order, on every machine
     source = SceneSource(told.seed)
     with Progress() as bar:
+        backbone = fresh_backbone(told.seed)
+        net = backbone.model.model.vqmodel
+        teacher = frequent_patches(source.pictures, side=net.spatial_scale_factor, count=CODEBOOK)
         if told.tokenizer_from:
-            backbone = Emu3Backbone.load(told.tokenizer_from, device="cpu")
+            trained = Emu3Backbone.load(told.tokenizer_from, device="cpu")
+            net.load_state_dict(trained.model.model.vqmodel.state_dict())
         else:
-            backbone = fresh_backbone(told.seed)
             task = bar.add_task("picture tokenizer", total=told.tokenizer_steps)
             train_tokenizer(
                 backbone.model,
                 source.pictures,
+                teacher=teacher,
                 steps=told.tokenizer_steps,
                 seed=told.seed,
                 progress=lambda step, _: bar.update(task, completed=step + 1),
             )
             backbone.save(told.out)
         run = train_language_on_scenes(
-            backbone, source, scenes=told.scenes, steps=told.language_steps, bar=bar
+            backbone,
+            SceneSource(told.seed + 1),
+            teacher,
+            scenes=told.scenes,
+            steps=told.language_steps,
+            bar=bar,
         )
     backbone.save(told.out)
     curve = {"held_out": run.held_out, "train": run.train[:: max(len(run.train) // 200, 1)]}

@@ -10,6 +10,8 @@ from backbone.emu3 import Emu3Backbone, seeded
 from backbone.picture_codec import PictureCodec
 from backbone.train_tokenizer import frequent_patches, nearest_patch, train_tokenizer
 
+SIDE = 4  # pixels of a patch in these pictures
+
 
 @pytest.fixture
 def model(backbone: Emu3Backbone) -> Emu3ForConditionalGeneration:
@@ -70,9 +72,11 @@ def test_a_trained_tokenizer_names_and_shows_every_patch(model, backbone):
     """Three kinds of patches: nearly all get the teacher's code, and come out as they went in."""
     rng = np.random.default_rng(0)
     losses: list[float] = []
+    teacher = frequent_patches(lambda count: squares(count, rng), side=SIDE, count=32)
     train_tokenizer(
         model,
         lambda count: squares(count, rng),
+        teacher=teacher,
         steps=70,
         batch_size=8,
         progress=lambda _, loss: losses.append(loss),
@@ -83,7 +87,6 @@ def test_a_trained_tokenizer_names_and_shows_every_patch(model, backbone):
     trained = Emu3Backbone(model, backbone.tokenizer, grid=backbone.grid)
     fresh = squares(50, rng)
     codes = np.stack(trained.tokenise(fresh))
-    teacher = frequent_patches(lambda count: squares(count, rng), side=4, count=32)
     taught = nearest_patch(as_inputs(fresh), teacher, side=4).numpy()
     assert (codes == taught).mean() > 0.95
     assert np.abs(trained.decode(list(taught)).astype(int) - fresh).mean() < 20
@@ -93,7 +96,15 @@ def test_training_is_the_same_for_the_same_seed_and_leaves_randomness_alone(mode
     def trained(seed: int) -> list[torch.Tensor]:
         again = copy.deepcopy(model)
         rng = np.random.default_rng(0)
-        train_tokenizer(again, lambda count: squares(count, rng), steps=4, batch_size=8, seed=seed)
+        teacher = frequent_patches(lambda count: squares(count, rng), side=SIDE, count=32)
+        train_tokenizer(
+            again,
+            lambda count: squares(count, rng),
+            teacher=teacher,
+            steps=4,
+            batch_size=8,
+            seed=seed,
+        )
         return [p.detach() for p in again.model.vqmodel.parameters()]
 
     before = torch.get_rng_state()
