@@ -73,6 +73,7 @@ class WheelSettings(_Settings):
     seed: int = Field(default=7, ge=0, lt=2**31)
     method: Method = "dpo"
     own_processes: bool = True  # training in processes of its own; False suits tiny tests
+    keep_runs: bool = True  # on Dagster's pages; its history costs a tiny turn seconds of disk
     studio: StudioConfig = StudioConfig()
     queue: QueueConfig = QueueConfig()
     pairs: PairsConfig = PairsConfig()

@@ -177,7 +177,8 @@ def _materialise(root: Path, number: int, say: Say) -> dict[str, float]:
     from pipelines.definitions import build_definitions
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(root))
-    instance = dg.DagsterInstance.get()
+    keep = read_resolved(root).keep_runs
+    instance = dg.DagsterInstance.get() if keep else dg.DagsterInstance.ephemeral()
     definitions = build_definitions(root.absolute())
     turn, run_id = turn_name(number), str(uuid.uuid4())
     instance.add_dynamic_partitions("turn", [turn])
