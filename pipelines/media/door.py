@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -68,8 +69,10 @@ def build_door(
         transport: for tests; None is the network.
         clock: seconds since 1970.
     """
+    # A client that kept cookies would sign the next visitor in as the last one.
+    forgetful = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     client = httpx.AsyncClient(
-        base_url=upstream, transport=transport, timeout=120.0, trust_env=False
+        base_url=upstream, transport=transport, timeout=120.0, trust_env=False, cookies=forgetful
     )
     tickets: dict[str, tuple[float, int]] = {}
 

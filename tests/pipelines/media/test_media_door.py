@@ -15,6 +15,7 @@ from pipelines.stores import open_stores
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(500)
 NOW = 1_800_000_000.0
+COOKIES = ["sessionid=one; Path=/", "b=2; Path=/"]
 
 
 class Clock:
@@ -43,8 +44,9 @@ def label_studio(request):
         user = users.get(request.headers.get("cookie", ""))
         return httpx.Response(401) if user is None else httpx.Response(200, json={"id": user})
     said = {"path": request.url.path, "query": request.url.query.decode(),
-            "host": request.headers["host"], "body": request.content.decode()}  # fmt: skip
-    headers = [("set-cookie", "a=1"), ("set-cookie", "b=2")]
+            "host": request.headers["host"], "body": request.content.decode(),
+            "cookie": request.headers.get("cookie")}  # fmt: skip
+    headers = [("set-cookie", each) for each in COOKIES]
     return httpx.Response(418, content=Told(json.dumps(said).encode()), headers=headers)
 
 
@@ -108,6 +110,14 @@ def test_nobody_else_does(zone, cookie, says):
     assert says in answer.text
 
 
+def test_the_door_keeps_no_visitors_cookies_for_the_next_one(zone):
+    """Label Studio sets cookies when somebody signs in; who comes after must not carry them."""
+    browser, *_ = zone
+    assert browser.post("/user/login/").headers.get_list("set-cookie") == COOKIES
+    browser.cookies.clear()
+    assert browser.get("/projects/").json()["cookie"] is None
+
+
 def test_an_address_says_nothing_of_what_it_leads_to(zone):
     _, digests, *_, ledger = zone
     address = address_of(ledger, "left") + address_of(ledger, "right")
@@ -165,8 +175,8 @@ def test_everything_else_is_label_studios(zone):
     answer = browser.post("/api/tasks/?page=2&q=a%2Fb", content=b"words")
     assert answer.status_code == 418
     assert answer.json() == {"path": "/api/tasks/", "query": "page=2&q=a%2Fb",
-                             "host": "127.0.0.1:8080", "body": "words"}  # fmt: skip
-    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+                             "host": "127.0.0.1:8080", "body": "words", "cookie": None}  # fmt: skip
+    assert answer.headers.get_list("set-cookie") == COOKIES
 
 
 def test_keys_are_kept_and_readable_by_us_alone(tmp_path):
