@@ -43,6 +43,9 @@ def label_studio(request):
     if request.url.path == "/api/current-user/whoami":
         user = users.get(request.headers.get("cookie", ""))
         return httpx.Response(401) if user is None else httpx.Response(200, json={"id": user})
+    if request.url.path == "/api/projects/1/":
+        assert request.headers["cookie"] == "sessionid=one"
+        return httpx.Response(200, json={"task_number": 12, "num_tasks_with_annotations": 5})
     said = {"path": request.url.path, "query": request.url.query.decode(),
             "host": request.headers["host"], "body": request.content.decode(),
             "cookie": request.headers.get("cookie")}  # fmt: skip
@@ -116,6 +119,25 @@ def test_the_door_keeps_no_visitors_cookies_for_the_next_one(zone):
     assert browser.post("/user/login/").headers.get_list("set-cookie") == COOKIES
     browser.cookies.clear()
     assert browser.get("/projects/").json()["cookie"] is None
+
+
+def test_an_annotators_own_page_says_what_is_left_and_where_to_begin(zone):
+    browser, *_ = zone
+    page = browser.get("/progress", headers={"cookie": "sessionid=one"})
+    assert page.status_code == 200
+    assert "7 left for you" in page.text
+    assert "You have answered 5" in page.text
+    assert 'href="/projects/1/data?labeling=1"' in page.text
+    assert "script" not in page.headers["content-security-policy"]
+    idle = browser.get("/progress", headers={"cookie": "sessionid=two"})
+    assert "Nothing waits for you" in idle.text
+    assert "/projects/1/" not in idle.text, "nobody sees another's work"
+
+
+def test_who_is_not_signed_in_is_asked_to_and_comes_back(zone):
+    browser, *_ = zone
+    answer = browser.get("/progress", headers={"cookie": ""})
+    assert (answer.status_code, answer.headers["location"]) == (302, "/user/login/?next=/progress")
 
 
 def test_an_address_says_nothing_of_what_it_leads_to(zone):
