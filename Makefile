@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Telemetry of every library off; nothing but the package index is reached.
+# Telemetry of every library off; nothing but the package indexes is reached.
 export DO_NOT_TRACK := 1
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -11,7 +11,7 @@ export GX_ANALYTICS_ENABLED := false
 export TOKENIZERS_PARALLELISM := false
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-slow test-browser check backbone bench clean help
+.PHONY: setup chromium demo test test-slow test-browser check backbone bench clean help
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -23,16 +23,23 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
 	@touch $(STAMP)
 
+chromium: # Debian's, which the tests of the annotators' pages drive
+	@command -v chromium >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
+	} >/dev/null 2>&1 || { \
+	  echo "no Chromium, and it may not be installed from here: run 'sudo apt-get install chromium'" >&2; exit 1; }
+
 demo: setup ## turn the wheel twice and write reports/demo.html
 	$(BIN)/flywheel demo
 
-test: setup ## run the tests
+test: setup chromium ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
-test-slow: setup ## run the tests that take minutes
+test-slow: setup chromium ## run the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
-test-browser: setup ## label in Chromium; not part of CI until it was seen to pass
+test-browser: setup chromium ## label in Chromium; a part of test-slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/annotation/label_studio
 
 check: setup ## lint, types, walls

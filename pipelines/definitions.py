@@ -10,6 +10,9 @@ from pipelines.assets import annotation, artifacts, backbone, finetune, preferen
 from pipelines.assets import reward_models as reward_assets
 from pipelines.assets.turns import TURNS
 from pipelines.io_managers import RefusingIOManager, TableIOManager
+from pipelines.labelling.answers_sensor import answers_sensor, ask_job, learn_job
+from pipelines.labelling.desk import LabelStudioDesk
+from pipelines.labelling.seated_desk import SeatedDesk
 from pipelines.landing_job import landing, landing_sensor
 from pipelines.resources import Wheel
 from pipelines.settings import read_resolved
@@ -35,28 +38,40 @@ post_training_job = dg.define_asset_job(
 
 def build_definitions(root: Path) -> dg.Definitions:
     """Return assets, checks, jobs and sensors of the wheel under *root*."""
-    read_resolved(root)  # a folder without a wheel is refused here, in one sentence
+    # A folder without a wheel is refused here, in one sentence.
+    people = read_resolved(root).desk == "label_studio"
+    sensors = [delivery_sensor(root, "ask" if people else "turn"), landing_sensor(root)]
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
-        jobs=[turn_job, post_training_job, landing],
-        sensors=[delivery_sensor(root), landing_sensor(root)],
+        jobs=[turn_job, post_training_job, landing, *([ask_job, learn_job] if people else [])],
+        sensors=[*sensors, *([answers_sensor(root)] if people else [])],
         resources={
             "io_manager": RefusingIOManager(),
             "tables": TableIOManager(root=str(root)),
             "append": AppendIOManager(root=str(root)),
             "wheel": Wheel(root=str(root)),
-            "desk": SimulatedDesk(root=str(root)),
+            "desk": desk_of(root),
             "pipes": dg.PipesSubprocessClient(),
         },
         executor=dg.in_process_executor,
     )
 
 
-def delivery_sensor(root: Path) -> dg.SensorDefinition:
-    """Return a sensor that starts a turn of the wheel when a delivery has arrived whole."""
+def desk_of(root: Path) -> dg.ConfigurableResource:
+    """Return the desk that the wheel's settings name: where tasks go and answers come from."""
+    desks = {"simulated": SimulatedDesk, "label_studio": LabelStudioDesk, "seated": SeatedDesk}
+    desk: dg.ConfigurableResource = desks[read_resolved(root).desk](root=str(root))
+    return desk
 
-    @dg.sensor(job=turn_job, name="delivery_arrived", minimum_interval_seconds=30)
+
+def delivery_sensor(root: Path, job: str = "turn") -> dg.SensorDefinition:
+    """Return a sensor that starts *job* when a delivery has arrived whole.
+
+    With people at the desk a turn of the wheel waits for them between asking and learning.
+    """
+
+    @dg.sensor(job_name=job, name="delivery_arrived", minimum_interval_seconds=30)
     def delivery_arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         arrived = Wheel(root=str(root)).inbox.turns()
         known = set(context.instance.get_dynamic_partitions("turn"))

@@ -22,6 +22,7 @@ from pipelines.settings import WheelSettings, read_settings, write_resolved
 from pipelines.stores.digests import json_digest
 
 FEW_ARMS: Final = ("base", "naive", "ours")
+ANNOTATED_ARMS: Final = ("base", "ours")  # with a real server: each wheel has one of its own
 ALL_ARMS: Final = (
     "base", "naive", "sft_only", "explicit_only", "shuffled", "oracle", "ours",
 )  # fmt: skip
@@ -48,6 +49,7 @@ class DemoOptions:
     all_arms: bool = False
     arms: tuple[str, ...] = ()  # these alone; empty leaves the choice to *all_arms*
     nano: bool = False
+    label_studio: bool = False  # the simulated annotators answer through a real server
     turns: int = 2
     settings: Path | None = None
     parallel: int = 2
@@ -83,7 +85,10 @@ def run_demo(options: DemoOptions) -> Path:
     arms = list(_arms(options, settings))
     console = Console(stderr=True)
     with PeakMemory() as memory:
-        _turn_all(arms, options, console)
+        try:
+            _turn_all(arms, options, console)
+        finally:
+            _take_down(arms)
     demo = demo_figures(
         [(arm.name, arm.seed, arm.root) for arm in arms],
         settings=settings,
@@ -95,6 +100,15 @@ def run_demo(options: DemoOptions) -> Path:
     return write_report(demo, options.reports).page
 
 
+def _take_down(arms: Sequence[Arm]) -> None:
+    """Stop the Label Studio of each wheel that has one; its data stays."""
+    from pipelines.labelling.service import server_folder, take_down
+
+    for arm in arms:
+        if server_folder(arm.root).is_dir():
+            take_down(arm.root)
+
+
 def demo_settings(options: DemoOptions) -> WheelSettings:
     """Return the settings that all arms share, before each arm's own change."""
     if options.settings is not None:
@@ -102,6 +116,8 @@ def demo_settings(options: DemoOptions) -> WheelSettings:
     else:
         name = "nano.toml" if options.nano else "demo.toml"
         settings = read_settings(_conf() / name)
+    if options.label_studio:
+        settings = WheelSettings.model_validate(settings.model_dump() | {"desk": "seated"})
     if options.mockery is None:
         return settings
     studio = settings.studio.model_dump() | {"mockery": options.mockery}
@@ -115,7 +131,8 @@ def _conf() -> Path:
 
 
 def _arms(options: DemoOptions, settings: WheelSettings) -> Iterator[Arm]:
-    names = options.arms or (ALL_ARMS if options.all_arms else FEW_ARMS)
+    few = ANNOTATED_ARMS if options.label_studio else FEW_ARMS
+    names = options.arms or (ALL_ARMS if options.all_arms else few)
     for seed in options.seeds:
         for name in names:
             told = settings.model_dump() | {"name": name, "seed": seed}
@@ -221,6 +238,8 @@ def _command(options: DemoOptions) -> str:
         words.append("--all-arms")
     if options.nano:
         words.append("--nano")
+    if options.label_studio:
+        words.append("--label-studio")
     if options.mockery is not None:
         words.append(f"--mockery {options.mockery:g}")
     words += [f"--seed {seed}" for seed in options.seeds if options.seeds != [7]]

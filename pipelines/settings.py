@@ -16,6 +16,8 @@ RESOLVED: Final = "wheel.json"
 
 PairMaking = Literal["fused", "naive", "explicit_only", "shuffled", "oracle"]
 Method = Literal["dpo", "sft_only"]
+# Who answers: simulated annotators in memory, people in Label Studio, or the simulated ones there.
+DeskKind = Literal["simulated", "label_studio", "seated"]
 
 
 class _Settings(BaseModel):
@@ -72,6 +74,7 @@ class WheelSettings(_Settings):
     name: str = "ours"
     seed: int = Field(default=7, ge=0, lt=2**31)
     method: Method = "dpo"
+    desk: DeskKind = "simulated"
     own_processes: bool = True  # training in processes of its own; False suits tiny tests
     keep_runs: bool = True  # on Dagster's pages; its history costs a tiny turn seconds of disk
     studio: StudioConfig = StudioConfig()

@@ -8,20 +8,20 @@ from annotation.interfaces.taxonomy import Reason
 from data_contracts.aspects import Aspect
 
 _OPENING = {
-    "pair": "Compare A and B for what was asked. One key says which is better; then rate each "
-    "question, and mark where something is wrong.",
-    "blind": "Compare A and B for what was asked. Who made which is hidden, and the sides are "
-    "shuffled. Take the time you need; do not guess.",
-    "critique": "Rate one generation. Press a question's number once for each star, and mark "
-    "where something is wrong.",
+    "pair": "Which is better for what was asked, A or B? Press 1 to 6, then Ctrl+Enter.",
+    "blind": "Which is better for what was asked, A or B? Press 1 to 6, then Ctrl+Enter. Who made "
+    "which is hidden; take your time and do not guess.",
+    "critique": "How good is it? Press a question's number once for each star, then Ctrl+Enter.",
 }
+_CLOSING = "Escape closes this; <i>Instructions</i> above opens it again."
 
 
 def guidelines(
     form: Form, modality: str, aspects: Sequence[Aspect], reasons: Sequence[Reason]
 ) -> str:
     """Return the guidelines as HTML."""
-    parts = [f"<p><b>{escape(_OPENING[form])}</b></p>", f"<p>{_keys(form, aspects)}</p>"]
+    parts = [f"<p><b>{escape(_OPENING[form])}</b><br>{_CLOSING}</p>"]
+    parts.append(f"<p>{_keys(form, modality, aspects)}</p>")
     parts.append("<ul>")
     for aspect in aspects:
         means = [f"<i>{escape(r.says)}</i>: {escape(r.means)}" for r in reasons
@@ -38,22 +38,22 @@ def guidelines(
     return "".join(parts)
 
 
-def _keys(form: Form, aspects: Sequence[Aspect]) -> str:
+def _keys(form: Form, modality: str, aspects: Sequence[Aspect]) -> str:
+    plays = "<b>Space</b> plays. " if modality == "video" else ""
+    takes_back = "Ctrl+Z takes back."
     if form == "critique":
-        return "The number before a question gives it one star more; Ctrl+Enter submits."
+        return f"{plays}Leave out what you cannot say. {takes_back}"
     rows = "; ".join(
         f"{escape(aspect.question)} <b>{' '.join(c.key for c in side_choices(row))}</b>"
         for row, aspect in enumerate(aspects)
     )
-    return (
-        f"Keys <b>1</b> to <b>6</b> say which is better. {rows} (A, same, B). "
-        "Ctrl+Enter submits, Ctrl+Z takes back."
-    )
+    return f"{plays}If you can say more: {rows} (A, same, B). {takes_back}"
 
 
 def _marking(modality: str) -> str:
     return {
-        "image": "To mark: pick a word under the picture, then draw a box (R) or paint (B).",
-        "video": "To mark: pick a word under the film, then drag over its timeline.",
-        "text": "To mark: pick a word under the text, then select the passage.",
+        "image": "To show where: pick a word under the picture, then draw a box, or take the brush "
+        "beside the picture and paint.",
+        "video": "To show where: pick a word under the film, then drag over its timeline.",
+        "text": "To show where: pick a word under the text, then select the passage.",
     }[modality]

@@ -78,8 +78,8 @@ def marks_on(modality: str, side: str, reasons: Sequence[Reason]) -> list[Elemen
     ]  # fmt: skip
     if modality == "image":
         return [
-            tag("Labels", *labels, name=f"{side}_reason", toName=side, choice="multiple"),
-            box("fw-hidden", tag("Rectangle", name=f"{side}_box", toName=side)),
+            tag("Labels", *labels, name=f"{side}_reason", toName=side),
+            box("fw-hidden", tag("Rectangle", name=f"{side}_box", toName=side, canRotate="false")),
             box("fw-hidden", tag("Brush", name=f"{side}_brush", toName=side)),
         ]
     if modality == "video":
@@ -95,6 +95,12 @@ def choices(name: str, to: str, offered: Iterable[Choice], *, required: str | No
     demanded = {"required": "true", "requiredMessage": required} if required else {}
     return tag("Choices", *options, name=name, toName=to, choice="single-radio",
                layout="inline", **demanded)  # fmt: skip
+
+
+def submitting(modality: str) -> Element:
+    """Return a line that says how to go on."""
+    plays = "Space plays · " if modality == "video" else ""
+    return words("fw-hint", f"{plays}Ctrl+Enter submits · Ctrl+Z takes back")
 
 
 def comment(to: str) -> Element:

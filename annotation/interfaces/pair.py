@@ -31,7 +31,7 @@ def pair_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[Reas
         )
         for row, aspect in enumerate(aspects)
     ]
-    judged = [m.box("fw-verdict", verdict)]
+    judged = [m.box("fw-verdict", verdict, m.submitting(modality))]
     judged.append(m.box("fw-ratings", *ratings))
     unmet = [(side, f"Not in {title}") for side, title in _SIDES]
     return m.page(

@@ -76,8 +76,11 @@ STYLE: Final = """
 .fw .lsf-timeline { overflow: hidden; }
 .fw .lsf-timeline-controls > :last-child,
 .fw .lsf-timeline-controls > :nth-child(2) > :first-child { display: none; }
-.fw-blind .lsf-toolbar { display: none; }
-.lsf-sidepanels:has(.fw-blind) .lsf-sidepanels__wrapper { display: none; }
-.lsf-sidepanels:has(.fw-blind) .lsf-sidepanels__content { width: 100% !important;
+.fw-hint { margin-left: auto; }
+.fw .fw-hint h4 { font-weight: 400; font-size: 12px; color: #57606a; }
+.fw-blind .lsf-toolbar, .lsf-tool[aria-label="rectangle-3-point-tool"] { display: none; }
+.lsf-sidepanels:has(.fw) { padding: 0 !important; }
+.lsf-sidepanels:has(.fw) .lsf-sidepanels__wrapper { display: none; }
+.lsf-sidepanels:has(.fw) .lsf-sidepanels__content { width: 100% !important;
   max-width: 100% !important; margin: 0 !important; padding: 0 !important; }
 """

@@ -27,6 +27,12 @@ _PRIVATE: Final = (  # what a webhook may not reach; loopback alone is left open
     "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,"
     "192.168.0.0/16,198.18.0.0/15,224.0.0.0/4,240.0.0.0/4,fc00::/7,fe80::/10,ff00::/8"
 )
+# Films play by one key instead of three at once; the tool that draws rotated boxes, which no
+# answer may hold, has none.
+_KEYS: Final = {
+    "media:playpause": {"key": "space", "description": "Play and pause"},
+    "tool:rect-3point": {"key": None, "description": "Not used here"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,7 @@ def surroundings(folder: Path, known: ServerSecrets, *, port: int, shown_at: str
         "USE_DEFAULT_BANNED_SUBNETS": "false",
         "USER_ADDITIONAL_BANNED_SUBNETS": _PRIVATE,
         "DEBUG": "false",
+        "EDITOR_KEYMAP": json.dumps(_KEYS),
     }
     return {
         **kept,

@@ -6,15 +6,19 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from annotation.quality import annotator_quality as measure_quality
+from annotation.quality import aspect_agreement as measure_agreement
 from annotation.queue import choose_tasks
 from annotation.reliability import annotator_reliability as estimate_reliability
 from annotation.reliability import aspect_labels as aggregate_labels
+from annotation.results import critiques as read_critiques
 from data_contracts.conform import conform
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
 from pipelines.append_io import read_batch
 from pipelines.assets.turns import TURNS, turn_name
 from pipelines.io_managers import PARENTS
+from pipelines.labelling.quality_page import agreement_page, quality_page
 from pipelines.resources import AnnotationDesk, Wheel
 from pipelines.stores.enforcer import split_rows
 from pipelines.world.desk import turn_number
@@ -88,9 +92,26 @@ def annotations(
     )
 
 
+@dg.asset(
+    group_name="annotation",
+    partitions_def=TURNS,
+    deps=[dg.AssetKey(["annotation", "annotations"])],
+    **_OUT,
+)
+def critiques(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.Table]:
+    """Where annotators pointed: visual tokens of pictures, frames of films, characters of text."""
+    from backbone.emu3 import STUDIO_GRID
+
+    digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
+    found = read_critiques(answers, rows=STUDIO_GRID.height, columns=STUDIO_GRID.width)
+    return dg.Output(found, metadata={"critiques": found.num_rows, PARENTS: [digest]})
+
+
 @dg.multi_asset(
     outs={
         "annotator_reliability": dg.AssetOut(**_OUT),
+        "annotator_quality": dg.AssetOut(**_OUT),
+        "aspect_agreement": dg.AssetOut(**_OUT),
         "aspect_labels": dg.AssetOut(**_OUT),
     },
     group_name="annotation",
@@ -99,10 +120,21 @@ def annotations(
 )
 def annotation_reports(
     context: dg.AssetExecutionContext, wheel: Wheel
-) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table]]:
+) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table]]:
     """How much each annotator's judgement is worth, and what they say together; for people."""
     digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
+    seed = [wheel.settings.seed, turn_number(context.partition_key)]
+    quality = measure_quality(answers)
+    agreement = measure_agreement(answers, rng=np.random.default_rng(seed))
+    parents = {PARENTS: [digest]}
     return (
-        dg.Output(estimate_reliability(answers), metadata={PARENTS: [digest]}),
-        dg.Output(aggregate_labels(answers), metadata={PARENTS: [digest]}),
+        dg.Output(estimate_reliability(answers), metadata=parents),
+        dg.Output(
+            quality, metadata=parents | {"annotators": dg.MetadataValue.md(quality_page(quality))}
+        ),
+        dg.Output(
+            agreement,
+            metadata=parents | {"agreement": dg.MetadataValue.md(agreement_page(agreement))},
+        ),
+        dg.Output(aggregate_labels(answers), metadata=parents),
     )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pyarrow as pa
 
+from annotation.results import edits_as_comparisons
 from data_contracts.contract import load_contract
 from data_contracts.labels import GENERAL
 from pipelines.append_io import read_batch
@@ -54,7 +55,7 @@ def inferred_preferences(
     made = make_preferences(
         trusted_signals,
         exposures,
-        answers,
+        edits_as_comparisons(answers),
         prompts,
         generations,
         **wheel.settings.pairs.model_dump(),

@@ -26,6 +26,14 @@ def demo(
     nano: Annotated[
         bool, typer.Option("--nano", help="A wheel of seconds: it turns, its quality is untuned.")
     ] = False,
+    label_studio: Annotated[
+        bool,
+        typer.Option(
+            "--label-studio",
+            help="The simulated annotators answer through a real Label Studio: base and ours, "
+            "some minutes more a turn.",
+        ),
+    ] = False,
     turns: Annotated[int, typer.Option(help="Turns of the wheel.", min=1, max=10)] = 2,
     settings: Annotated[
         Path | None, typer.Option(help="TOML file; what it leaves out keeps its default.")
@@ -46,6 +54,7 @@ def demo(
             mockery=mockery,
             all_arms=all_arms,
             nano=nano,
+            label_studio=label_studio,
             turns=turns,
             settings=settings,
         )

@@ -5,29 +5,45 @@ from hashlib import blake2b
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 
+from annotation.next_questions import QueueRules
+from annotation.queue import TASK
 from data_contracts.ids import Digest
 from data_contracts.labels import GENERAL
-from pipelines.labelling.ledger import open_ledger
+from pipelines.labelling.ledger import open_assignments, open_ledger
 from pipelines.labelling.planning import Question, Shown, plan_assignments
 from pipelines.labelling.push import push_assignments
+from pipelines.labelling.rounds import Budget, plan_round
 from pipelines.labelling.service import client_of
 from pipelines.labelling.sync import annotations_of, sync_answers
 from pipelines.stores import Stores, open_stores, read_asset_table
 
 
 class LabelStudioDesk(dg.ConfigurableResource):
-    """Implements `pipelines.resources.AnnotationDesk` with people in Label Studio."""
+    """Implements `pipelines.resources.AnnotationDesk` with people in Label Studio.
+
+    Ratings go to *overlap* annotators each. Comparisons are given out in rounds: first to one
+    annotator each, then where an answer tells most, until settled. They cost no more answers
+    than *overlap* a comparison on average.
+    """
 
     root: str
     overlap: int = 3
+    each: int = 20  # comparisons an annotator gets in one round
+    exploration: float = 0.1
+    settled: float = 0.97  # how sure one side must be before a comparison is closed
 
     def push(self, turn: str, tasks: pa.Table) -> None:
         """Hand over the tasks of *turn*; handing them over again changes nothing."""
         root = Path(self.root)
         questions = questions_of(open_stores(root), turn, tasks)
-        plan_assignments(open_ledger(root), turn, questions, overlap=self.overlap)
+        ledger = open_ledger(root)
+        compared = [q for q in questions if q.other is not None and not q.is_gold]
+        rated = [q for q in questions if q.other is None]
+        plan_assignments(ledger, turn, rated, overlap=self.overlap)
+        plan_assignments(ledger, turn, compared, overlap=min(1, self.overlap))
         push_assignments(root, client_of(root))
 
     def pull(self, turn: str) -> pa.Table:
@@ -35,6 +51,35 @@ class LabelStudioDesk(dg.ConfigurableResource):
         root = Path(self.root)
         sync_answers(root, client_of(root))
         return annotations_of(open_ledger(root), turn)
+
+    def ask_more(self, turn: str, tasks: pa.Table) -> int:
+        """Give out another round of comparisons once all are answered; return how many.
+
+        0 while somebody still owes an answer, and when there is nothing left that is worth asking.
+        """
+        root = Path(self.root)
+        ledger = open_ledger(root)
+        if open_assignments(ledger, turn):
+            return 0
+        rules = QueueRules(
+            exploration=self.exploration, settled=self.settled,
+            most=2 * self.overlap, per_prompt=2,
+        )  # fmt: skip
+        new = plan_round(
+            ledger,
+            turn,
+            questions_of(open_stores(root), turn, tasks),
+            rules=rules,
+            budget=Budget(answers=self.overlap, each=self.each),
+            rng=np.random.default_rng(_seed(turn)),
+        )
+        if new:
+            push_assignments(root, client_of(root))
+        return new
+
+
+def _seed(turn: str) -> int:
+    return int.from_bytes(blake2b(turn.encode(), digest_size=8).digest(), "big")
 
 
 def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
@@ -69,6 +114,18 @@ def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
                 other=None if other is None else shown(other),
             )
     return list(asked.values())
+
+
+def tasks_of(stores: Stores, turn: str) -> pa.Table:
+    """Return the tasks that were handed over in *turn*: rows of `annotation.queue.TASK`."""
+    name = "annotation/annotation_tasks"
+    waiting = stores.catalogue.pointer(f"{name}/{turn}")
+    found: pa.Table = (
+        TASK.empty_table()
+        if waiting is None
+        else read_asset_table(stores, name, clearance=GENERAL, partition=turn).table
+    )
+    return found
 
 
 def _critique_of(generation_id: str) -> str:

@@ -137,3 +137,19 @@ def projects_of(ledger: sa.Engine) -> Sequence[sa.Row[Any]]:
     )
     with transaction(ledger, writes=False) as connection:
         return connection.execute(query).all()
+
+
+def open_assignments(ledger: sa.Engine, turn: str) -> int:
+    """Return how many assignments of *turn* stand on the server without an answer."""
+    query = sa.select(sa.func.count()).where(
+        ASSIGNMENTS.c.turn == turn,
+        ~ASSIGNMENTS.c.deleted,
+        sa.or_(
+            ASSIGNMENTS.c.server_task.is_(None),
+            ASSIGNMENTS.c.server_task.not_in(
+                sa.select(ANSWERS.c.server_task).where(ANSWERS.c.state != "deleted")
+            ),
+        ),
+    )
+    with transaction(ledger, writes=False) as connection:
+        return int(connection.execute(query).scalar_one())

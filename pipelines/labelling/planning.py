@@ -1,6 +1,6 @@
 """Planning: which annotator is given which question, which side is left, what they are sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
@@ -65,19 +65,42 @@ def plan_assignments(
     Raises:
         FlywheelError: nobody has a labelling project for a question's interface.
     """
-    people: dict[str, list[tuple[str, int]]] = {}
+    people = people_of(ledger, questions)
+    return assign(
+        ledger,
+        turn,
+        [
+            (question, annotator)
+            for question in questions
+            for annotator in _chosen(people[question.interface], question.task_id, overlap)
+        ],
+    )
+
+
+def people_of(ledger: sa.Engine, questions: Sequence[Question]) -> dict[str, dict[str, int]]:
+    """Return who answers each interface of *questions*: annotator -> labelling project.
+
+    Raises:
+        FlywheelError: nobody has a labelling project for a question's interface.
+    """
+    people: dict[str, dict[str, int]] = {}
     for row in projects_of(ledger):
-        people.setdefault(row.interface, []).append((row.annotator_id, row.project_id))
+        people.setdefault(row.interface, {})[row.annotator_id] = row.project_id
     missing = sorted({q.interface for q in questions} - set(people))
     if missing:
         raise FlywheelError(
             f"nobody answers {', '.join(missing)}; run `flywheel annotate up` with "
             f"{' '.join(f'--interface {name}' for name in missing)}"
         )
+    return people
+
+
+def assign(ledger: sa.Engine, turn: str, given: Sequence[tuple[Question, str]]) -> int:
+    """Record that these questions are given to these annotators; return how many are new."""
+    people = people_of(ledger, [question for question, _ in given])
     planned = [
-        _assignment(turn, question, annotator, project)
-        for question in questions
-        for annotator, project in _chosen(people[question.interface], question.task_id, overlap)
+        _assignment(turn, question, annotator, people[question.interface][annotator])
+        for question, annotator in given
     ]
     with transaction(ledger) as connection:
         known = set(
@@ -92,11 +115,9 @@ def plan_assignments(
     return len(new)
 
 
-def _chosen(
-    people: Sequence[tuple[str, int]], task_id: str, overlap: int
-) -> Sequence[tuple[str, int]]:
+def _chosen(people: Iterable[str], task_id: str, overlap: int) -> Sequence[str]:
     """Return *overlap* of the people; a hash spreads questions evenly and stays the same."""
-    return sorted(people, key=lambda each: _digest("who", task_id, each[0]))[:overlap]
+    return sorted(people, key=lambda each: _digest("who", task_id, each))[:overlap]
 
 
 def _assignment(turn: str, question: Question, annotator: str, project: int) -> Mapping[str, Any]:

@@ -30,7 +30,9 @@ def push_assignments(
     ledger = open_ledger(root)
     tell = advance or (lambda _done, _total: None)
     with locked(root / "labelling" / ".push", exclusive=True):
-        waiting = {row.project_id: _waiting(ledger, row.project_id) for row in projects_of(ledger)}
+        waiting = {
+            row.project_id: waiting_of(ledger, row.project_id) for row in projects_of(ledger)
+        }
         total = sum(len(each) for each in waiting.values())
         sent = 0
         tell(0, total)
@@ -39,7 +41,7 @@ def push_assignments(
                 continue
             if task_count(client, project) != known_tasks(ledger, project):
                 recognise(ledger, client, project)
-                planned = _waiting(ledger, project)  # noqa: PLW2901 - what arrived is off the list
+                planned = waiting_of(ledger, project)  # noqa: PLW2901 - what arrived is off the list
             for start in range(0, len(planned), CHUNK):
                 chunk = planned[start : start + CHUNK]
                 answer = client.request(
@@ -48,7 +50,7 @@ def push_assignments(
                     params={"return_task_ids": "true"},
                     json=[{"data": each.data} for each in chunk],
                 )
-                _record(ledger, [each.assignment_id for each in chunk], answer)
+                record_arrivals(ledger, [each.assignment_id for each in chunk], answer)
                 sent += len(chunk)
                 tell(sent, total)
     return sent
@@ -128,7 +130,8 @@ def _arrival(assignment: str, task: int) -> sa.Update:
     )
 
 
-def _waiting(ledger: sa.Engine, project: int) -> Sequence[sa.Row[Any, Any]]:
+def waiting_of(ledger: sa.Engine, project: int) -> Sequence[sa.Row[Any, Any]]:
+    """Return assignment_id and data of what was planned for *project* and has not arrived."""
     query = (
         sa.select(ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.data)
         .where(ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.server_task.is_(None))
@@ -138,7 +141,12 @@ def _waiting(ledger: sa.Engine, project: int) -> Sequence[sa.Row[Any, Any]]:
         return connection.execute(query).all()
 
 
-def _record(ledger: sa.Engine, chunk: Sequence[str], answer: Mapping[str, Any]) -> None:
+def record_arrivals(ledger: sa.Engine, chunk: Sequence[str], answer: Mapping[str, Any]) -> None:
+    """Record that the assignments of *chunk* arrived, in order, as the server's *answer* says.
+
+    Raises:
+        FlywheelError: it took fewer or more.
+    """
     tasks = [int(each) for each in answer.get("task_ids", [])]
     if len(tasks) != len(chunk):
         raise FlywheelError(

@@ -121,6 +121,7 @@ def bring_up(
                 for p in made.projects
                 if p.annotator_id == person.annotator_id
             },
+            door=url is None,
         )
         for person in made.annotators
     )
@@ -185,7 +186,7 @@ def _start(root: Path, folder: Path, python: Path, known: ServerSecrets, *, port
     if door.state == "down" and server_status(folder).state == "down":
         check_port(port)
     recorded = ledger_server(open_ledger(root))
-    inner = int(recorded.rsplit(":", 1)[1]) if recorded else _free_port()
+    inner = int(recorded.rsplit(":", 1)[1]) if recorded else free_port()
     shown_at = door.url or f"http://{HOST}:{port}"
     running = start(folder, python, known, port=inner, shown_at=shown_at)
     assert running.url is not None
@@ -195,7 +196,8 @@ def _start(root: Path, folder: Path, python: Path, known: ServerSecrets, *, port
         launch(folder, command, os.environ, name=DOOR, url=f"http://{HOST}:{port}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -206,13 +208,10 @@ def server_folder(root: Path) -> Path:
     return root.absolute() / "label-studio"
 
 
-def _link(url: str, annotator: str, address: str, projects: dict[str, int]) -> Link:
+def _link(url: str, annotator: str, address: str, projects: dict[str, int], *, door: bool) -> Link:
     streams = {
         name: f"{url}/projects/{number}/data?labeling=1" for name, number in projects.items()
     }
-    return Link(
-        annotator_id=annotator,
-        address=address,
-        url=next(iter(streams.values())) if len(streams) == 1 else f"{url}/projects/",
-        projects=streams,
-    )
+    # The door has a page of each annotator's own; another server has none.
+    begins = f"{url}/progress" if door else f"{url}/projects/"
+    return Link(annotator_id=annotator, address=address, url=begins, projects=streams)

@@ -5,10 +5,12 @@ ask who is there. The door therefore stands in front: it passes Label Studio's p
 answers for media itself, on the same origin, where the session is sent along.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -19,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import (
     FileResponse,
+    HTMLResponse,
     PlainTextResponse,
     RedirectResponse,
     Response,
@@ -28,6 +31,7 @@ from starlette.routing import Route
 
 from data_contracts.ids import Digest
 from pipelines.labelling.ledger import ANNOTATORS, ASSIGNMENTS
+from pipelines.media.progress import Stream, progress_page, projects_of_account
 from pipelines.media.signing import MediaRefused, check_signature, signed_path
 from pipelines.stores.blobs import Blobs
 from pipelines.stores.catalogue_tables import transaction
@@ -68,8 +72,10 @@ def build_door(
         transport: for tests; None is the network.
         clock: seconds since 1970.
     """
+    # A client that kept cookies would sign the next visitor in as the last one.
+    forgetful = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     client = httpx.AsyncClient(
-        base_url=upstream, transport=transport, timeout=120.0, trust_env=False
+        base_url=upstream, transport=transport, timeout=120.0, trust_env=False, cookies=forgetful
     )
     tickets: dict[str, tuple[float, int]] = {}
 
@@ -123,6 +129,34 @@ def build_door(
         }
         return FileResponse(file, media_type=kind, headers=guards)
 
+    async def stream(request: Request, interface: str, project: int) -> Stream:
+        """Ask Label Studio, as the visitor, how far they are; it knows at once, we after a sync."""
+        cookie = {"cookie": request.headers.get("cookie", "")}
+        answer = await client.get(f"/api/projects/{project}/", headers=cookie)
+        told = answer.json() if answer.status_code == 200 else {}
+        return Stream(
+            interface=interface,
+            project_id=project,
+            given=int(told.get("task_number") or 0),
+            answered=int(told.get("num_tasks_with_annotations") or 0),
+        )
+
+    async def progress(request: Request) -> Response:
+        """Show who is signed in what waits for them; ask anybody else to sign in first."""
+        try:
+            user = await who(request)
+        except MediaRefused:
+            return RedirectResponse("/user/login/?next=/progress", 302)
+        projects = await run_in_threadpool(projects_of_account, ledger, user)
+        streams = await asyncio.gather(
+            *(stream(request, interface, project) for interface, project in projects)
+        )
+        guards = {
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "Cache-Control": "no-store",
+        }
+        return HTMLResponse(progress_page(streams), headers=guards)
+
     async def onward(request: Request) -> Response:
         """Pass everything else on to Label Studio."""
         headers = [(n, v) for n, v in request.headers.items() if n not in _HOP]
@@ -159,6 +193,7 @@ def build_door(
         routes=[
             Route("/media/{assignment}/{side}", media, methods=["GET"]),
             Route("/blob/{digest}", blob, methods=["GET"]),
+            Route("/progress", progress, methods=["GET"]),
             Route("/{rest:path}", onward, methods=_METHODS),
         ],
         exception_handlers=dict(handlers),

@@ -90,22 +90,35 @@ def answer_tasks(
     return pa.Table.from_pylist(rows, schema=ANNOTATION)
 
 
-def _answer(
-    task: dict[str, str], truth: dict[str, float], crew: Crew, j: int, rng: np.random.Generator
-) -> tuple[float, str | None]:
-    if task["kind"] == "rating":
-        seen = truth[task["generation_id"]] + crew.shift[j] + crew.noise[j] * rng.normal()
-        level = int(np.searchsorted(CUTS, seen)) + 1
-        if crew.kind[j] == CARELESS:
-            level = int(rng.integers(1, 6))
-        return float(6 - level if crew.kind[j] == REVERSED else level), None
-    first_left = bool(rng.random() < 0.5)
-    gap = truth[task["generation_id"]] - truth[task["other_generation_id"]]
+def rate(true: float, crew: Crew, j: int, rng: np.random.Generator) -> int:
+    """Let annotator *j* rate what is truly worth *true*: 1 .. 5."""
+    seen = true + crew.shift[j] + crew.noise[j] * rng.normal()
+    level = int(np.searchsorted(CUTS, seen)) + 1
+    if crew.kind[j] == CARELESS:
+        level = int(rng.integers(1, 6))
+    return 6 - level if crew.kind[j] == REVERSED else level
+
+
+def compare(
+    first: float, second: float, crew: Crew, j: int, *, first_left: bool, rng: np.random.Generator
+) -> float:
+    """Let annotator *j* compare what is truly worth *first* with its rival: -2 .. 2, 2 for it."""
+    gap = first - second
     gap += crew.noise[j] * rng.normal() + crew.left_bias[j] * (1 if first_left else -1)
     choice = float(np.sign(gap) * np.searchsorted([0.04, 0.2], abs(gap)))
     if crew.kind[j] == CARELESS:
         choice = float(rng.integers(-2, 3))
     if crew.kind[j] == REVERSED:
         choice = -choice
-    left = task["generation_id"] if first_left else task["other_generation_id"]
-    return choice + 0.0, left  # a tie is 0, never -0
+    return choice + 0.0  # a tie is 0, never -0
+
+
+def _answer(
+    task: dict[str, str], truth: dict[str, float], crew: Crew, j: int, rng: np.random.Generator
+) -> tuple[float, str | None]:
+    one, other = task["generation_id"], task["other_generation_id"]
+    if task["kind"] == "rating":
+        return float(rate(truth[one], crew, j, rng)), None
+    first_left = bool(rng.random() < 0.5)
+    said = compare(truth[one], truth[other], crew, j, first_left=first_left, rng=rng)
+    return said, one if first_left else other

@@ -1,5 +1,6 @@
 """The simulated annotators at their desk: they answer what was pushed, from the pixels."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import dagster as dg
@@ -12,7 +13,7 @@ from data_contracts.labels import GENERAL
 from data_contracts.schemas import ANNOTATION
 from pipelines.settings import read_resolved
 from pipelines.stores import open_stores, read_asset_table
-from pipelines.world.studio import studio_of
+from pipelines.world.studio import Pixels, studio_of
 
 
 class SimulatedDesk(dg.ConfigurableResource):
@@ -34,31 +35,29 @@ class SimulatedDesk(dg.ConfigurableResource):
         tasks = pq.read_table(self._file(turn))
         if not tasks.num_rows:
             return ANNOTATION.empty_table()
-        stores = open_stores(Path(self.root))
-        generations = read_asset_table(
-            stores, "artifacts/generations", clearance=GENERAL, partition=turn
-        ).table
-        prompts = read_asset_table(
-            stores, "artifacts/prompts", clearance=GENERAL, partition=turn
-        ).table
-        texts = dict(
-            zip(prompts["prompt_id"].to_pylist(), prompts["text"].to_pylist(), strict=True)
-        )
         named = {*tasks["generation_id"].to_pylist(), *tasks["other_generation_id"].to_pylist()}
-        ids = generations["generation_id"].to_pylist()
-        shown = generations.take([i for i, g in enumerate(ids) if g in named])
-        pictures = stack_pngs([stores.blobs.get(Digest(b)) for b in shown["blob"].to_pylist()])
+        shown, pictures, texts = shown_in(Path(self.root), turn, named)
         studio = studio_of(read_resolved(Path(self.root)))
-        return studio.annotate(
-            turn_number(turn),
-            tasks,
-            shown,
-            pictures,
-            [texts[p] for p in shown["prompt_id"].to_pylist()],
-        )
+        return studio.annotate(turn_number(turn), tasks, shown, pictures, texts)
 
     def _file(self, turn: str) -> Path:
         return Path(self.root) / "desk" / f"{turn}.parquet"
+
+
+def shown_in(
+    root: Path, turn: str, named: Collection[str | None]
+) -> tuple[pa.Table, Pixels, list[str]]:
+    """Return those of *turn*'s generations that are *named*, their pictures and their prompts."""
+    stores = open_stores(root)
+    generations, prompts = (
+        read_asset_table(stores, f"artifacts/{name}", clearance=GENERAL, partition=turn).table
+        for name in ("generations", "prompts")
+    )
+    texts = dict(zip(prompts["prompt_id"].to_pylist(), prompts["text"].to_pylist(), strict=True))
+    ids = generations["generation_id"].to_pylist()
+    shown = generations.take([i for i, g in enumerate(ids) if g in named])
+    pictures = stack_pngs([stores.blobs.get(Digest(b)) for b in shown["blob"].to_pylist()])
+    return shown, pictures, [texts[p] for p in shown["prompt_id"].to_pylist()]
 
 
 def turn_number(turn: str) -> int:

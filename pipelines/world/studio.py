@@ -180,18 +180,7 @@ class Studio:
         texts: Sequence[str],
     ) -> pa.Table:
         """Let the annotators answer *tasks*; texts[i] is what pictures[i] was asked for."""
-        truth = self.truth(pictures, texts)
-        ids = generations["generation_id"].to_pylist()
-        aspects = {
-            "prompt_alignment": truth.prompt_alignment,
-            "physical_plausibility": truth.physical_plausibility,
-            "aesthetics": truth.aesthetics,
-            "overall": truth.overall / 100.0,
-        }
-        known = {
-            aspect: dict(zip(ids, values.tolist(), strict=True))
-            for aspect, values in aspects.items()
-        }
+        known = self.values(generations, pictures, texts)
         return answer_tasks(
             tasks,
             known,
@@ -201,6 +190,23 @@ class Studio:
             start=_EPOCH + timedelta(days=7 * turn + 6),
             rng=self._rng("answers", turn),
         )
+
+    def values(
+        self, generations: pa.Table, pictures: Pixels, texts: Sequence[str]
+    ) -> dict[str, dict[str, float]]:
+        """Return what each is truly worth, in [0, 1]: aspect -> generation_id -> value."""
+        truth = self.truth(pictures, texts)
+        ids = generations["generation_id"].to_pylist()
+        aspects = {
+            "prompt_alignment": truth.prompt_alignment,
+            "physical_plausibility": truth.physical_plausibility,
+            "aesthetics": truth.aesthetics,
+            "overall": truth.overall / 100.0,
+        }
+        return {
+            aspect: dict(zip(ids, values.tolist(), strict=True))
+            for aspect, values in aspects.items()
+        }
 
     @staticmethod
     def truth(pictures: Pixels, texts: Sequence[str]) -> Truth:

@@ -1,12 +1,9 @@
 """Questions to push, and answers as an annotator's browser would store them."""
 
-import http.cookiejar
-import urllib.parse
-import urllib.request
-
 import sqlalchemy as sa
 
 from annotation.client import LabelStudioClient
+from annotation.server import personal_token
 from pipelines.labelling.ledger import ANNOTATORS, ANSWERS, ASSIGNMENTS, PROJECTS
 from pipelines.labelling.planning import Question, Shown
 from pipelines.labelling.sync import annotations_of
@@ -77,40 +74,9 @@ def verdict(value="left_much"):
     return [choice("overall", value)]
 
 
-class Desk:
-    """One annotator who is signed in, as their browser is: no token, a session and its CSRF."""
-
-    def __init__(self, url, address, password):
-        self.url = url
-        self.jar = http.cookiejar.CookieJar()
-        self.opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.jar)
-        )
-        self.opener.open(f"{url}/user/login/", timeout=30).close()
-        form = {"csrfmiddlewaretoken": self._csrf(), "email": address, "password": password}
-        sent = urllib.request.Request(
-            f"{url}/user/login/", urllib.parse.urlencode(form).encode(),
-            headers={"Referer": f"{url}/user/login/"},
-        )  # fmt: skip
-        self.opener.open(sent, timeout=30).close()
-
-    def _csrf(self):
-        return next(c.value for c in self.jar if c.name == "csrftoken")
-
-    def token(self):
-        """The annotator's own personal token."""
-        sent = urllib.request.Request(
-            f"{self.url}/api/token/", b"{}",
-            headers={"X-CSRFToken": self._csrf(), "Referer": self.url,
-                     "Content-Type": "application/json"},
-        )  # fmt: skip
-        import json
-
-        with self.opener.open(sent, timeout=30) as answer:
-            return json.load(answer)["token"]
-
-    def client(self):
-        return LabelStudioClient(self.url, self.token())
+def signed_in(url, address, password):
+    """The client of one annotator, with a token of their own."""
+    return LabelStudioClient(url, personal_token(url, address, password))
 
 
 def answer(client, task, result, **more):

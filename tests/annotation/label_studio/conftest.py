@@ -1,5 +1,6 @@
-"""One real Label Studio a test session, installed once and started on a free port."""
+"""One real Label Studio a test session, installed once and started on a free port; a browser."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,22 @@ def lead(studio_root):
 @pytest.fixture
 def passwords(studio_root):
     return read_or_make_secrets(server_folder(studio_root)).passwords
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("no Chromium: run `apt-get install chromium`", pytrace=False)
+    with sync_playwright() as driver:
+        # The proxy leads nowhere: what would leave loopback fails, and is counted by tests.
+        launched = driver.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--proxy-server=http://127.0.0.1:9",
+                  "--proxy-bypass-list=<-loopback>;127.0.0.1"],
+        )  # fmt: skip
+        yield launched
+        launched.close()

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 from answering import (
-    Desk,
     answer,
     answers_in,
     assignments,
@@ -16,6 +15,7 @@ from answering import (
     labels,
     questions,
     rows_in,
+    signed_in,
     verdict,
 )
 from killing import killed_at_every_step
@@ -49,7 +49,7 @@ def desks(studio_root):
     url = server_status(folder).url
     known = read_or_make_secrets(folder).passwords
     return {
-        address.split("@")[0]: Desk(url, address, password).client()
+        address.split("@")[0]: signed_in(url, address, password)
         for address, password in known.items()
     }
 
@@ -89,6 +89,12 @@ def by_name(rows):
 def test_three_annotators_get_fifty_of_each_once_and_never_twice(studio_root, ledger, lead):
     """Fifty image, video and text pairs, each to all three; sides are shuffled, and hidden."""
     every = [q for modality in ("image", "video", "text") for q in questions(modality, 50)]
+    pictures = [p.project_id for p in projects_of(ledger) if p.interface == "pair_image"]
+
+    def counted():
+        return [lead.request("GET", f"api/projects/{p}/")["task_number"] for p in pictures]
+
+    before = counted()
     assert plan_assignments(ledger, "fifty", every, overlap=3) == 450
     assert push_assignments(studio_root, lead) == 450
     assert plan_assignments(ledger, "fifty", every, overlap=3) == 0
@@ -102,9 +108,7 @@ def test_three_annotators_get_fifty_of_each_once_and_never_twice(studio_root, le
     assert 450 * 0.4 < swapped < 450 * 0.6
     hidden = [row for row in given if "text" not in row.left_id]
     assert not any(row.left_id in json.dumps(row.data) for row in hidden)
-    totals = [lead.request("GET", f"api/projects/{p.project_id}/")["task_number"]
-              for p in projects_of(ledger) if p.interface == "pair_image"]  # fmt: skip
-    assert totals == [50, 50, 50]
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [50, 50, 50]
 
 
 def test_every_control_of_a_picture_pair_is_read_back_exactly(

@@ -15,6 +15,7 @@ from pipelines.stores import open_stores
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(500)
 NOW = 1_800_000_000.0
+COOKIES = ["sessionid=one; Path=/", "b=2; Path=/"]
 
 
 class Clock:
@@ -42,9 +43,13 @@ def label_studio(request):
     if request.url.path == "/api/current-user/whoami":
         user = users.get(request.headers.get("cookie", ""))
         return httpx.Response(401) if user is None else httpx.Response(200, json={"id": user})
+    if request.url.path == "/api/projects/1/":
+        assert request.headers["cookie"] == "sessionid=one"
+        return httpx.Response(200, json={"task_number": 12, "num_tasks_with_annotations": 5})
     said = {"path": request.url.path, "query": request.url.query.decode(),
-            "host": request.headers["host"], "body": request.content.decode()}  # fmt: skip
-    headers = [("set-cookie", "a=1"), ("set-cookie", "b=2")]
+            "host": request.headers["host"], "body": request.content.decode(),
+            "cookie": request.headers.get("cookie")}  # fmt: skip
+    headers = [("set-cookie", each) for each in COOKIES]
     return httpx.Response(418, content=Told(json.dumps(said).encode()), headers=headers)
 
 
@@ -108,6 +113,33 @@ def test_nobody_else_does(zone, cookie, says):
     assert says in answer.text
 
 
+def test_the_door_keeps_no_visitors_cookies_for_the_next_one(zone):
+    """Label Studio sets cookies when somebody signs in; who comes after must not carry them."""
+    browser, *_ = zone
+    assert browser.post("/user/login/").headers.get_list("set-cookie") == COOKIES
+    browser.cookies.clear()
+    assert browser.get("/projects/").json()["cookie"] is None
+
+
+def test_an_annotators_own_page_says_what_is_left_and_where_to_begin(zone):
+    browser, *_ = zone
+    page = browser.get("/progress", headers={"cookie": "sessionid=one"})
+    assert page.status_code == 200
+    assert "7 left for you" in page.text
+    assert "You have answered 5" in page.text
+    assert 'href="/projects/1/data?labeling=1"' in page.text
+    assert "script" not in page.headers["content-security-policy"]
+    idle = browser.get("/progress", headers={"cookie": "sessionid=two"})
+    assert "Nothing waits for you" in idle.text
+    assert "/projects/1/" not in idle.text, "nobody sees another's work"
+
+
+def test_who_is_not_signed_in_is_asked_to_and_comes_back(zone):
+    browser, *_ = zone
+    answer = browser.get("/progress", headers={"cookie": ""})
+    assert (answer.status_code, answer.headers["location"]) == (302, "/user/login/?next=/progress")
+
+
 def test_an_address_says_nothing_of_what_it_leads_to(zone):
     _, digests, *_, ledger = zone
     address = address_of(ledger, "left") + address_of(ledger, "right")
@@ -165,8 +197,8 @@ def test_everything_else_is_label_studios(zone):
     answer = browser.post("/api/tasks/?page=2&q=a%2Fb", content=b"words")
     assert answer.status_code == 418
     assert answer.json() == {"path": "/api/tasks/", "query": "page=2&q=a%2Fb",
-                             "host": "127.0.0.1:8080", "body": "words"}  # fmt: skip
-    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+                             "host": "127.0.0.1:8080", "body": "words", "cookie": None}  # fmt: skip
+    assert answer.headers.get_list("set-cookie") == COOKIES
 
 
 def test_keys_are_kept_and_readable_by_us_alone(tmp_path):

@@ -1,0 +1,142 @@
+"""Next questions: whom to ask what, so that each answer tells as much as it can."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.answer_table import FloatArray, IntArray
+from annotation.beliefs import PairBelief, expected_gain
+from data_contracts.errors import ContractError, ShapeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRules:
+    """How the queue spends people's time."""
+
+    exploration: float = 0.1  # share of questions drawn at random among those that are open
+    gold: float = 0.0  # share of each annotator's questions whose answer is known
+    settled: float = 0.98  # a pair is closed when one side is this likely
+    least: int = 1  # answers before a pair may be closed
+    most: int = 9  # answers after which nobody is asked again
+    per_prompt: int = 1  # new questions about one prompt in one round
+
+    def __post_init__(self) -> None:
+        shares = (self.exploration, self.gold)
+        if not all(0 <= share <= 1 for share in shares) or not 0.5 < self.settled <= 1:
+            raise ContractError(
+                "queue: exploration and gold are shares in [0, 1], settled one in (.5, 1]"
+            )
+        if not 0 <= self.least <= self.most or self.per_prompt < 1:
+            raise ContractError("queue: 0 <= least <= most, and per_prompt at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Who is asked what next, in the order in which they meet it; each array is (n,)."""
+
+    pair: IntArray
+    annotator: IntArray
+    gold: NDArray[np.bool_]
+
+
+def next_questions(
+    belief: PairBelief,
+    asked: NDArray[Any],
+    prompt: IntArray,
+    gold: NDArray[np.bool_],
+    *,
+    slope: FloatArray,
+    tie: FloatArray,
+    budget: IntArray,
+    rules: QueueRules,
+    rng: np.random.Generator,
+) -> Round:
+    """Choose one round: the most telling pairs of a question and a person, some at random, gold.
+
+    Nobody is asked the same pair twice. Overlap follows from what is known: a settled pair is
+    closed, one on which annotators split stays open until *most*. Gold lies among the rest at
+    random places, drawn from pairs that an annotator has not met, so that nothing tells it apart.
+
+    Args:
+        belief: of p pairs.
+        asked: (p, r) whether annotator r was given pair p already.
+        prompt: (p,) prompt of each pair, from 0.
+        gold: (p,) pairs whose answer is known; asked as gold only.
+        slope: (r,) reliability; see `expected_gain`.
+        tie: (r,) >= 0.
+        budget: (r,) how many questions each annotator may be given in this round.
+        rules: how to spend.
+        rng: decides what is drawn at random, and between equals.
+
+    Raises:
+        ShapeError: sizes disagree.
+    """
+    pairs, people = asked.shape
+    if not len(belief.mean) == len(prompt) == len(gold) == pairs:
+        raise ShapeError(f"beliefs, prompts, gold and asked disagree on {pairs} pairs")
+    if not len(slope) == len(tie) == len(budget) == people:
+        raise ShapeError(f"slopes, ties, budgets and asked disagree on {people} annotators")
+    given = asked.sum(axis=1)
+    closed = (given >= rules.least) & (belief.settled >= rules.settled)
+    open_pairs = ~gold & ~closed & (given < rules.most)
+    golden = np.minimum(
+        rng.binomial(np.maximum(budget, 0), rules.gold), (gold[:, None] & ~asked).sum(axis=0)
+    )
+    work = np.maximum(budget - golden, 0)
+    gain = expected_gain(belief, slope, tie)
+    chosen = _spend(
+        gain, open_pairs[:, None] & ~asked, prompt, work,
+        rules=rules, room=rules.most - given, rng=rng,
+    )  # fmt: skip
+    rounds = [np.column_stack([*chosen, np.zeros(len(chosen[0]), np.int64)])]
+    for who in np.flatnonzero(golden):
+        fresh = np.flatnonzero(gold & ~asked[:, who])
+        picked = rng.choice(fresh, size=int(golden[who]), replace=False)
+        rounds.append(np.column_stack([picked, np.full(len(picked), who), np.ones(len(picked))]))
+    every = np.concatenate(rounds).astype(np.int64)
+    every = every[rng.permutation(len(every))]
+    return Round(pair=every[:, 0], annotator=every[:, 1], gold=every[:, 2] == 1)
+
+
+def _spend(
+    gain: FloatArray,
+    allowed: NDArray[np.bool_],
+    prompt: IntArray,
+    work: IntArray,
+    *,
+    rules: QueueRules,
+    room: IntArray,
+    rng: np.random.Generator,
+) -> tuple[IntArray, IntArray]:
+    """Take the most telling (pair, annotator) that the limits leave, again and again."""
+    pairs, people = allowed.shape
+    # Some places are drawn at random: they come first, as if they told more than anything.
+    key = np.where(allowed, gain, -1.0) + 1e-9 * rng.random((pairs, people))
+    order = np.argsort(-key, axis=None)
+    order = order[: int(allowed.sum())]
+    total = int(work.sum())
+    explore = order[rng.permutation(len(order))]
+    turns = rng.random(total) < rules.exploration
+    left, taken = work.copy(), np.zeros(pairs, np.int64)
+    of_prompt = np.zeros(int(prompt.max(initial=-1)) + 1, np.int64)
+    streams = {True: iter(explore.tolist()), False: iter(order.tolist())}
+    used: set[int] = set()
+    found: list[tuple[int, int]] = []
+    for turn in turns.tolist():
+        for cell in streams[turn]:
+            pair, who = divmod(cell, people)
+            if (
+                cell in used or left[who] < 1 or taken[pair] >= min(1, room[pair])
+                or of_prompt[prompt[pair]] >= rules.per_prompt
+            ):  # fmt: skip
+                continue
+            used.add(cell)
+            left[who] -= 1
+            taken[pair] += 1
+            of_prompt[prompt[pair]] += 1
+            found.append((pair, who))
+            break
+    cells = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return cells[:, 0], cells[:, 1]

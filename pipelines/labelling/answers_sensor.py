@@ -1,0 +1,74 @@
+"""A turn of the wheel with people: ask, wait for their answers, then learn.
+
+No `from __future__ import annotations`: Dagster resolves annotations at run time.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from data_contracts.errors import FlywheelError
+from pipelines.assets.turns import TURNS
+from pipelines.labelling.desk import LabelStudioDesk, tasks_of
+from pipelines.labelling.ledger import open_assignments, open_ledger
+from pipelines.labelling.service import client_of
+from pipelines.labelling.sync import sync_answers
+from pipelines.stores import open_stores
+
+_TASKS: Final = dg.AssetKey(["annotation", "annotation_tasks"])
+_ASKED: Final = dg.AssetSelection.assets(_TASKS).upstream().required_multi_asset_neighbors()
+
+ask_job = dg.define_asset_job(
+    "ask",
+    selection=_ASKED,
+    partitions_def=TURNS,
+    executor_def=dg.in_process_executor,
+    description="The first half of a turn: from a delivery to tasks in Label Studio.",
+)
+learn_job = dg.define_asset_job(
+    "learn",
+    selection=dg.AssetSelection.all() - _ASKED,
+    partitions_def=TURNS,
+    executor_def=dg.in_process_executor,
+    description="The second half of a turn: from annotators' answers to a released policy.",
+)
+
+
+def answers_sensor(root: Path) -> dg.SensorDefinition:
+    """Return a sensor that pulls answers, asks another round, and goes on when all is settled."""
+
+    @dg.sensor(
+        job=learn_job,
+        name="answers_arrived",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def answers_arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        asked = context.instance.get_materialized_partitions(_TASKS)
+        learned = context.instance.get_materialized_partitions(
+            dg.AssetKey(["annotation", "annotations"])
+        )
+        turns = sorted(asked - learned)
+        if not turns:
+            return dg.SkipReason("no turn waits for answers")
+        try:
+            synced = sync_answers(root, client_of(root))
+        except FlywheelError as error:
+            # A server that is down is no failure: people go on when it is up again.
+            return dg.SkipReason(str(error))
+        desk = LabelStudioDesk(root=str(root))
+        stores, ledger = open_stores(root), open_ledger(root)
+        left = {
+            turn: desk.ask_more(turn, tasks_of(stores, turn)) or open_assignments(ledger, turn)
+            for turn in turns
+        }
+        done = [turn for turn, count in left.items() if count == 0]
+        if not done:
+            waiting = ", ".join(f"{turn}: {count}" for turn, count in left.items())
+            return dg.SkipReason(f"{synced.accepted} new answers; still to be given, {waiting}")
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=f"learn-{t}", partition_key=t) for t in done]
+        )
+
+    return answers_arrived

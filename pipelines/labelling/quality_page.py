@@ -1,0 +1,156 @@
+"""The lead's view in Dagster: who needs a word, and how far people agree, with plots."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any, Final
+
+import pyarrow as pa
+
+_LEAST: Final = 10  # comparisons without which nothing is said of a person
+_HASTY: Final = 0.2  # share of hasty answers that wants a word
+_CHANCE: Final = (
+    "Intervals of 95 %: of twenty annotators, one lies beyond each kind of them by chance. "
+    "Agreement is with the others, not with the truth."
+)
+Row = Mapping[str, Any]
+
+
+def quality_page(quality: pa.Table) -> str:
+    """Return annotators, those who want a word first, as a table under a plot.
+
+    Args:
+        quality: rows of `annotation.quality.ANNOTATOR_QUALITY`.
+    """
+    rows: Sequence[Row] = quality.to_pylist()
+    if not rows:
+        return "No answers yet."
+    everybody = _together(rows)
+    noted = sorted(
+        ((concerns(row, everybody), row) for row in rows),
+        key=lambda each: (-len(each[0]), each[1]["annotator_id"]),
+    )
+    head = "| annotator | answers | agrees with others | left | hasty | drift | look at |"
+    lines = [head, "|---|---|---|---|---|---|---|"]
+    for told, row in noted:
+        cells = (
+            row["annotator_id"], str(row["answers"]), _of_100(row, "agrees"),
+            _of_100(row, "left_share", "left"), _share(row["hasty"]),
+            _points(row["drift"], row["drift_low"], row["drift_high"]), ", ".join(told),
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    order = [row for _, row in noted][::-1]
+    picture = _dots(
+        [row["annotator_id"] for row in order],
+        [
+            ("agrees with others", [_range(row, "agrees") for row in order], None),
+            ("share of left", [_range(row, "left_share", "left") for row in order], 0.5),
+        ],
+    )
+    return "\n\n".join((picture, "\n".join(lines), _CHANCE))
+
+
+def agreement_page(agreement: pa.Table) -> str:
+    """Return agreement beyond chance by kind of answer and aspect.
+
+    Args:
+        agreement: rows of `annotation.quality.ASPECT_AGREEMENT`.
+    """
+    rows: Sequence[Row] = agreement.to_pylist()
+    if not rows:
+        return "No answers yet."
+    lines = ["| answers to | aspect | alpha | answers | shared | annotators |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
+    lines += [
+        f"| {row['kind']} | {row['aspect']} | {_alpha(row)} | {row['answers']} | {row['shared']} "
+        f"| {row['annotators']} |"
+        for row in rows
+    ]
+    names = [f"{row['aspect']} ({row['kind']})" for row in rows][::-1]
+    ranges = [_range(row, "alpha", "") for row in rows][::-1]
+    return _dots(names, [("Krippendorff's alpha", ranges, 0.0)]) + "\n\n" + "\n".join(lines)
+
+
+def concerns(row: Row, everybody: float | None) -> list[str]:
+    """Return what a lead should look at: only what an interval, not a mean, says.
+
+    Args:
+        row: of `annotation.quality.ANNOTATOR_QUALITY`.
+        everybody: agreement of all annotators together; None if nothing was shared.
+    """
+    told = []
+    enough = row["shared"] >= _LEAST
+    if enough and everybody is not None and row["agrees_high"] < 0.5:
+        told.append("says the opposite of others")
+    elif enough and everybody is not None and row["agrees_high"] < everybody:
+        told.append("agrees less than others")
+    if row["sided"] >= _LEAST and not row["left_low"] <= 0.5 <= row["left_high"]:
+        told.append("prefers the left" if row["left_low"] > 0.5 else "prefers the right")
+    if row["answers"] >= _LEAST and (row["hasty"] or 0.0) > _HASTY:
+        told.append("answers in a hurry")
+    if row["drift_high"] is not None and row["drift_high"] < 0 and enough:
+        told.append("agrees less than before")
+    return told
+
+
+def _together(rows: Sequence[Row]) -> float | None:
+    shared = sum(row["shared"] for row in rows)
+    return sum((row["agrees"] or 0.0) * row["shared"] for row in rows) / shared if shared else None
+
+
+def _range(row: Row, name: str, edges: str | None = None) -> tuple[float, float, float] | None:
+    before = name if edges is None else edges
+    low, high = (f"{before}_{end}" if before else end for end in ("low", "high"))
+    if row[name] is None:
+        return None
+    middle = float(row[name])
+    return (middle, float(row[low] if row[low] is not None else middle),
+            float(row[high] if row[high] is not None else middle))  # fmt: skip
+
+
+def _of_100(row: Row, name: str, edges: str | None = None) -> str:
+    found = _range(row, name, edges)
+    return "" if found is None else "{:.0f} % [{:.0f}, {:.0f}]".format(*(100 * x for x in found))
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f} %"
+
+
+def _points(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None or low is None or high is None:
+        return ""
+    return f"{100 * value:+.0f} [{100 * low:+.0f}, {100 * high:+.0f}]"
+
+
+def _alpha(row: Row) -> str:
+    found = _range(row, "alpha", "")
+    return "undefined" if found is None else "{:.2f} [{:.2f}, {:.2f}]".format(*found)
+
+
+def _dots(
+    names: Sequence[str],
+    panels: Sequence[tuple[str, Sequence[tuple[float, float, float] | None], float | None]],
+) -> str:
+    """Draw a dot with its interval for each name, side by side, as a Markdown image."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 0.9 + 0.28 * len(names)), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, ranges, line) in zip(every, panels, strict=True):
+        for place, found in enumerate(ranges):
+            if found is not None:
+                axes.plot(found[1:], [place, place], color="#1f6feb", linewidth=1.4)
+                axes.plot(found[0], place, "o", color="#1f6feb", markersize=4)
+        if line is not None:
+            axes.axvline(line, color="#57606a", linewidth=0.8, linestyle=":")
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.grid(axis="x", alpha=0.3)
+    out = BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})
+    told = ", ".join(title for title, _, _ in panels)
+    return f"![{told}](data:image/png;base64,{base64.b64encode(out.getvalue()).decode()})"

@@ -1,0 +1,91 @@
+"""An annotator's own page: what waits for them, what they have done, where to begin."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+import sqlalchemy as sa
+
+from pipelines.labelling.ledger import ANNOTATORS, PROJECTS
+from pipelines.stores.catalogue_tables import transaction
+
+_MODALITIES: Final = {"image": "pictures", "video": "films", "text": "texts"}
+_FORMS: Final = {
+    "pair": "Compare two {}",
+    "blind": "Compare two {}, blind",
+    "critique": "Rate {} one by one",
+}
+_PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Your work</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 44rem;
+  margin: 3rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.5rem; margin-bottom: .25rem; }}
+p {{ color: #57606a; margin-top: 0; }}
+a.work {{ display: block; color: inherit; text-decoration: none; border: 1px solid #d0d7de;
+  border-radius: 10px; padding: .9rem 1.1rem; margin: .8rem 0; }}
+a.work:hover, a.work:focus {{ border-color: #1f6feb; outline: none; }}
+.what {{ font-weight: 600; }}
+.left {{ float: right; color: #1f6feb; font-weight: 600; }}
+.done .left {{ color: #1a7f37; }}
+progress {{ width: 100%; height: .6rem; accent-color: #1f6feb; margin-top: .5rem; }}
+</style></head><body>
+<h1>{greeting}</h1><p>{sentence}</p>
+{streams}
+</body></html>
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One annotator's work with one interface."""
+
+    interface: str
+    project_id: int
+    given: int
+    answered: int
+
+    @property
+    def left(self) -> int:
+        """Return how many wait."""
+        return self.given - self.answered
+
+
+def projects_of_account(ledger: sa.Engine, user_id: int) -> list[tuple[str, int]]:
+    """Return (interface, labelling project) of the account *user_id*."""
+    query = (
+        sa.select(PROJECTS.c.interface, PROJECTS.c.project_id)
+        .join(ANNOTATORS, ANNOTATORS.c.annotator_id == PROJECTS.c.annotator_id)
+        .where(ANNOTATORS.c.user_id == user_id)
+        .order_by(PROJECTS.c.interface)
+    )
+    with transaction(ledger, writes=False) as connection:
+        return [(row.interface, row.project_id) for row in connection.execute(query)]
+
+
+def progress_page(streams: Sequence[Stream]) -> str:
+    """Return the page as HTML; it names no other person and no generation."""
+    left, done = (sum(getattr(each, name) for each in streams) for name in ("left", "answered"))
+    greeting = f"{left} left for you" if left else "Nothing waits for you"
+    sentence = (
+        f"You have answered {done}. Choose what to do; keys and guidelines are on every page."
+        if left
+        else f"You have answered {done}. Come back later."
+    )
+    order = sorted(streams, key=lambda each: (-each.left, each.interface))
+    shown = [_card(each) for each in order if each.given]
+    return _PAGE.format(greeting=greeting, sentence=sentence, streams="\n".join(shown))
+
+
+def _card(stream: Stream) -> str:
+    form, _, modality = stream.interface.partition("_")
+    what = _FORMS[form].format(_MODALITIES[modality])
+    left = f"{stream.left} left" if stream.left else "done"
+    state = "work" if stream.left else "work done"
+    return (
+        f'<a class="{state}" href="/projects/{stream.project_id}/data?labeling=1">'
+        f'<span class="left">{escape(left)}</span><span class="what">{escape(what)}</span>'
+        f'<progress max="{stream.given}" value="{stream.answered}"></progress></a>'
+    )
