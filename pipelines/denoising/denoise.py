@@ -21,8 +21,10 @@ from pipelines.denoising.reading import (
 from pipelines.denoising.users import user_table
 from pipelines.preferences import IntentFit, IntentSettings, PairSettings, fit_intent
 from pipelines.preferences.answers import read_answers
+from pipelines.preferences.click_model import ClickSettings
 from pipelines.preferences.making import infer_preferences
 from pipelines.preferences.pairs import all_pairs, candidate_table
+from pipelines.preferences.rating_model import RatingSettings
 from pipelines.signals import (
     ExposureSettings,
     WeighingSettings,
@@ -43,13 +45,27 @@ STEPS: Final = (
 Step = Callable[[str], None]
 
 
+def tables_intent() -> IntentSettings:
+    """Return how tables that come in are fitted.
+
+    Siblings are heard, annotators are held closer to the pool, and people are taken to differ
+    more in how readily they act. The wheel keeps the defaults of `IntentSettings`, with which its
+    figures were measured.
+    """
+    return IntentSettings(
+        siblings=True,
+        clicks=ClickSettings(lean_variance=0.5),
+        ratings=RatingSettings(annotator_strength=20.0),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenoiseSettings:
     """What is made of the tables, and how."""
 
     all_pairs: bool = False  # every pair of generations of one prompt once, sure or not
     signals: ExposureSettings = field(default_factory=lambda: ExposureSettings(heldout_users=0.0))
-    intent: IntentSettings = field(default_factory=IntentSettings)
+    intent: IntentSettings = field(default_factory=tables_intent)
     pairs: PairSettings = field(default_factory=PairSettings)
     weighing: WeighingSettings = field(default_factory=WeighingSettings)
 

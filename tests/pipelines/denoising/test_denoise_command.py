@@ -104,7 +104,7 @@ def test_pairs_keep_the_contract_and_are_those_of_the_wheels_own_path(small):
     ids = small.generations["prompt_id"].unique()
     wheel = infer_preferences(
         shown, small.annotations, pa.table({"prompt_id": ids, "text": ids}), small.generations,
-        gold=small.gold,
+        gold=small.gold, intent=DenoiseSettings().intent,
     )  # fmt: skip
     assert made.pairs.equals(wheel.pairs.table)
 
