@@ -75,11 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, default=ROOT / "reports" / "denoiser_click_world")
     parser.add_argument("--only-conclude", action="store_true", help="Run nothing that is missing.")
     chosen = parser.parse_args(arguments)
-    data = Path(os.environ.get("FLYWHEEL_DATA", ROOT / "../shared/data"))
-    file = data.parent / "worlds" / "click_world.py"
-    if not file.exists():
-        sys.exit(f"no frozen world at {file}; set FLYWHEEL_DATA to the data folder beside worlds/")
-    world = load_world(file)
+    world = load_world(find_world())
     report: dict[str, object] = {"claim": "denoiser_click_world", "environment": environment()}
     report["seeds"] = chosen.seeds
     for name in chosen.worlds:
@@ -264,6 +260,15 @@ def environment() -> dict[str, object]:
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "versions": {name: version(name) for name in ("numpy", "numba", "duckdb", "pyarrow")},
     }
+
+
+def find_world() -> Path:
+    """Return where the frozen file lies, or leave with a word about where it should."""
+    data = Path(os.environ.get("FLYWHEEL_DATA", ROOT / "../shared/data"))
+    file = data.parent / "worlds" / "click_world.py"
+    if not file.exists():
+        sys.exit(f"no frozen world at {file}; set FLYWHEEL_DATA to the data folder beside worlds/")
+    return file
 
 
 def load_world(file: Path) -> ModuleType:
