@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from annotation import Answers, find_dependence, index_answers, screen_answers
 from pipelines.preferences.answers import LEVELS, read_answers
 from pipelines.preferences.kernel import IntArray
-from pipelines.signals.drops import drop_counts, drops_table, join_drops
+from pipelines.signals.drops import drops_table, join_drops
 from pipelines.signals.query import query
 
 # The refusals of `annotation` by the name under which they are counted.
@@ -62,11 +62,6 @@ def hear(annotations: pa.Table, *, merge: bool = True) -> Heard:
     return Heard(
         table, refused, voices, join_drops(drops, drops_table("voices", {"copied_answer": copies}))
     )
-
-
-def refusal_count(heard: Heard) -> int:
-    """Return how many answers were refused."""
-    return sum(drop_counts(heard.drops).get(name, 0) for name in set(REFUSALS.values()))
 
 
 _NOBODY: Final = pa.table(
