@@ -24,7 +24,7 @@ from scipy.special import expit
 
 from benchmarks.denoiser_click_world import ROOT, environment, load_world, summary
 from pipelines.preferences import IntentFit, fit_intent
-from pipelines.preferences.pairs import better_chance
+from pipelines.preferences.siblings import better_chance
 from pipelines.signals import EXPOSURE, INTENTS, SIGNAL_NAMES, SIGNALS, weigh
 from pipelines.signals.adversaries import find_bots
 from pipelines.signals.exposures import ExposureSettings

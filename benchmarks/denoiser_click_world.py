@@ -5,9 +5,10 @@
 Writes each world by the frozen file, runs `flywheel denoise --all-pairs --gold` on its Parquet
 (in this process: times hold no start of Python), and scores aspect overall with the file's own
 `score`. Beside it: likes plus downloads, ridge from signal rates to ratings, and in some worlds
-the same model without intents or without annotations. Differences are paired by seed; intervals
-are 95 % t-intervals over seeds. Develop on seeds 0 to 19 only; 100 to 119 are for the final
-report.
+the same model without intents, without anchoring or without annotations. Differences are paired
+by seed; intervals are 95 % t-intervals over seeds. Develop on seeds 0 to 19 only; 100 to 119 are
+for the final report. Every run is kept in a file of its own, so a stopped benchmark goes on where
+it was; the report says which runs are missing and which code made each.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import io
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,14 +30,19 @@ from types import ModuleType
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from scipy.stats import rankdata, t
 
+from benchmarks.click_world_arms import (
+    Figures,
+    likes_and_downloads,
+    no_intent,
+    ridge,
+    score_values,
+    without_anchoring,
+)
 from pipelines.cli import run
-from pipelines.preferences import IntentSettings, fit_intent, naive_scores
-from pipelines.preferences.click_model import ClickSettings
-from pipelines.preferences.pairs import better_chance
-from pipelines.signals import SIGNAL_NAMES, ExposureSettings, exposures, has_signal
+from pipelines.denoising import DenoiseSettings
+from pipelines.signals import ExposureSettings, exposures
 
 ROOT = Path(__file__).resolve().parents[1]
 # To reach on seeds 100 to 119: accuracy, worst decile (at least), calibration error (at most),
@@ -50,9 +57,13 @@ BARS: dict[str, tuple[float | None, ...]] = {
     "reversed_signals": (75.0, 91.0, 2.0, None),
 }
 WITHOUT_INTENT = {"base"}
+WITHOUT_ANCHORING = {"reversed_signals"}
 WITHOUT_ANNOTATIONS = {"sparse_adversarial"}
-Figures = dict[str, float]
-FloatArray = NDArray[np.float64]
+# Differences that must lie above zero with their whole interval.
+ABOVE = {
+    "base": ("ridge", "no_intent"),
+    "sparse_adversarial": ("no_annotations",),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,20 +72,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--worlds", nargs="+", default=list(BARS), choices=list(BARS))
     parser.add_argument("--out", type=Path, help="Write the JSON here as well, world by world.")
+    parser.add_argument("--runs", type=Path, default=ROOT / "reports" / "denoiser_click_world")
+    parser.add_argument("--only-conclude", action="store_true", help="Run nothing that is missing.")
     chosen = parser.parse_args(arguments)
-    data = Path(os.environ.get("FLYWHEEL_DATA", ROOT / "../shared/data"))
-    file = data.parent / "worlds" / "click_world.py"
-    if not file.exists():
-        sys.exit(f"no frozen world at {file}; set FLYWHEEL_DATA to the data folder beside worlds/")
-    world = load_world(file)
+    world = load_world(find_world())
     report: dict[str, object] = {"claim": "denoiser_click_world", "environment": environment()}
     report["seeds"] = chosen.seeds
     for name in chosen.worlds:
-        runs = []
+        runs = {}
         for seed in chosen.seeds:
-            print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
-            runs.append(measure(world, name, seed))
-        report[name] = conclude(name, runs)
+            kept = chosen.runs / f"{name}-{seed}.json"
+            if not kept.exists() and not chosen.only_conclude:
+                print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
+                made = {"code": code_version(), "arms": measure(world, name, seed)}
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
+            if kept.exists():
+                runs[seed] = json.loads(kept.read_text("utf-8"))
+        report[name] = {
+            "missing_seeds": [seed for seed in chosen.seeds if seed not in runs],
+            "code": sorted({run["code"] for run in runs.values()}),
+        }
+        if runs:
+            arms = [run["arms"] for run in runs.values()]
+            report[name] = {**report[name], **conclude(name, arms), "by_seed": by_seed(runs)}
         if chosen.out:
             chosen.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print(json.dumps(report, indent=1))
@@ -99,8 +120,11 @@ def measure(world: ModuleType, name: str, seed: int) -> dict[str, Figures]:
     ).table
     figures["likes_and_downloads"] = score_values(world, likes_and_downloads(shown), tables)
     figures["ridge"] = score_values(world, ridge(shown, tables["annotations"]), tables)
+    intent = DenoiseSettings().intent
     if name in WITHOUT_INTENT:
-        figures["no_intent"] = no_intent(world, shown, tables)
+        figures["no_intent"] = no_intent(world, shown, tables, intent)
+    if name in WITHOUT_ANCHORING:
+        figures["without_anchoring"] = without_anchoring(world, shown, tables, intent)
     return figures
 
 
@@ -161,67 +185,6 @@ def mocker_auc(users: pa.Table, folder: Path) -> float:
     return float((ranks - ones * (ones + 1) / 2) / (ones * zeros))
 
 
-def likes_and_downloads(shown: pa.Table) -> dict[str, float]:
-    """Return likes plus downloads per impression, by generation."""
-    scores = naive_scores(shown)
-    return dict(zip(scores["generation_id"].to_pylist(), scores["score"].to_pylist(), strict=True))
-
-
-def ridge(shown: pa.Table, annotations: pa.Table) -> dict[str, float]:
-    """Return the mean rating that ridge regression foretells from an item's signal rates."""
-    coded = shown["generation_id"].combine_chunks().dictionary_encode()
-    index, names = coded.indices.to_numpy(), coded.dictionary.to_pylist()
-    times = np.bincount(index, minlength=len(names))
-    given = [
-        np.bincount(index, weights=has_signal(shown, signal), minlength=len(names))
-        for signal in SIGNAL_NAMES
-    ]
-    rates = np.stack([(g + g.sum() / times.sum()) / (times + 1) for g in given], axis=1)
-    rates = (rates - rates.mean(axis=0)) / (rates.std(axis=0) + 1e-9)
-    rated: dict[str, list[float]] = {}
-    for row in annotations.select(["generation_id", "aspect", "value"]).to_pylist():
-        if row["aspect"] == "overall":
-            rated.setdefault(row["generation_id"], []).append(row["value"])
-    known = [n for n, name in enumerate(names) if name in rated]
-    aim = np.array([np.mean(rated[names[n]]) for n in known])
-    inside = rates[known]
-    weights = np.linalg.solve(
-        inside.T @ inside + 10.0 * np.eye(inside.shape[1]), inside.T @ (aim - aim.mean())
-    )
-    return dict(zip(names, (rates @ weights).tolist(), strict=True))
-
-
-def no_intent(world: ModuleType, shown: pa.Table, tables: Mapping[str, pa.Table]) -> Figures:
-    """Return the score of the same fit when every user is taken to endorse, always."""
-    clicks = ClickSettings(
-        intent_shares=(1 - 2e-6, 1e-6, 1e-6), share_strength=1e12, user_strength=1e9
-    )
-    fit = fit_intent(
-        shown, tables["annotations"], generations=tables["generations"], gold=tables["gold"],
-        settings=IntentSettings(clicks=clicks),
-    )  # fmt: skip
-    place = {name: n for n, name in enumerate(fit.generation_ids)}
-    order = [place[name] for name in tables["truth"]["generation_id"].to_pylist()]
-    chances = fit.posterior[order]
-    truth = {"quality": tables["truth"]["quality"].to_numpy()}
-    a, b = world.same_prompt_pairs(truth)
-    figures: Figures = world.score(truth, better_chance(chances[a], chances[b]))
-    return figures
-
-
-def score_values(
-    world: ModuleType, value: Mapping[str, float], tables: Mapping[str, pa.Table]
-) -> Figures:
-    """Return the score of choosing the higher value, always surely."""
-    names = tables["truth"]["generation_id"].to_pylist()
-    middle = float(np.mean(list(value.values()))) if value else 0.0
-    score = np.array([value.get(name, middle) for name in names])
-    truth = {"quality": tables["truth"]["quality"].to_numpy()}
-    a, b = world.same_prompt_pairs(truth)
-    figures = world.score(truth, 0.5 + 0.5 * np.sign(score[a] - score[b]))
-    return {"accuracy": figures["accuracy"], "worst": figures["worst"]}
-
-
 def conclude(name: str, runs: Sequence[Mapping[str, Figures]]) -> dict[str, object]:
     """Return means, intervals, differences to the other arms, and which bars are met."""
     arms = {arm: summary([run[arm] for run in runs]) for arm in runs[0]}
@@ -243,7 +206,35 @@ def conclude(name: str, runs: Sequence[Mapping[str, Figures]]) -> dict[str, obje
         for key, bar in zip(figures, BARS[name], strict=True)
         if bar is not None
     }
-    return {"arms": arms, "ours_minus": over, "bars": bars}
+    above = {
+        arm: over[arm]["accuracy"]["mean"] > over[arm]["accuracy"]["half_width"]
+        for arm in ABOVE.get(name, ())
+    }
+    return {"arms": arms, "ours_minus": over, "bars": bars, "surely_above": above}
+
+
+def by_seed(
+    runs: Mapping[int, Mapping[str, Mapping[str, Figures]]],
+) -> dict[str, dict[str, list[float]]]:
+    """Return accuracy, worst decile and calibration error of ours and each arm by seed."""
+    return {
+        str(seed): {
+            arm: [round(found[k], 3) for k in ("accuracy", "worst", "ece") if k in found]
+            for arm, found in run["arms"].items()
+        }
+        for seed, run in runs.items()
+    }
+
+
+def code_version() -> str:
+    """Return the commit that measures, with a plus where files differ from it."""
+    told = [
+        subprocess.run(
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        ).stdout
+        for words in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain"))
+    ]
+    return (told[0].strip() or "unknown") + ("+" if told[1].strip() else "")
 
 
 def summary(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -269,6 +260,15 @@ def environment() -> dict[str, object]:
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "versions": {name: version(name) for name in ("numpy", "numba", "duckdb", "pyarrow")},
     }
+
+
+def find_world() -> Path:
+    """Return where the frozen file lies, or leave with a word about where it should."""
+    data = Path(os.environ.get("FLYWHEEL_DATA", ROOT / "../shared/data"))
+    file = data.parent / "worlds" / "click_world.py"
+    if not file.exists():
+        sys.exit(f"no frozen world at {file}; set FLYWHEEL_DATA to the data folder beside worlds/")
+    return file
 
 
 def load_world(file: Path) -> ModuleType:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
-from pipelines.denoising.figures import report_figures
+from pipelines.denoising.figures import report_figures, voice_figures
+from pipelines.denoising.hearing import hear
 from pipelines.denoising.reading import (
     ANNOTATIONS,
     EVENTS,
@@ -21,8 +22,10 @@ from pipelines.denoising.reading import (
 from pipelines.denoising.users import user_table
 from pipelines.preferences import IntentFit, IntentSettings, PairSettings, fit_intent
 from pipelines.preferences.answers import read_answers
+from pipelines.preferences.click_model import ClickSettings
 from pipelines.preferences.making import infer_preferences
 from pipelines.preferences.pairs import all_pairs, candidate_table
+from pipelines.preferences.rating_model import RatingSettings
 from pipelines.signals import (
     ExposureSettings,
     WeighingSettings,
@@ -43,15 +46,30 @@ STEPS: Final = (
 Step = Callable[[str], None]
 
 
+def tables_intent() -> IntentSettings:
+    """Return how tables that come in are fitted.
+
+    Siblings are heard, annotators are held closer to the pool, and people are taken to differ
+    more in how readily they act. The wheel keeps the defaults of `IntentSettings`, with which its
+    figures were measured.
+    """
+    return IntentSettings(
+        siblings=True,
+        clicks=ClickSettings(lean_variance=0.5),
+        ratings=RatingSettings(annotator_strength=20.0),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenoiseSettings:
     """What is made of the tables, and how."""
 
     all_pairs: bool = False  # every pair of generations of one prompt once, sure or not
     signals: ExposureSettings = field(default_factory=lambda: ExposureSettings(heldout_users=0.0))
-    intent: IntentSettings = field(default_factory=IntentSettings)
+    intent: IntentSettings = field(default_factory=tables_intent)
     pairs: PairSettings = field(default_factory=PairSettings)
     weighing: WeighingSettings = field(default_factory=WeighingSettings)
+    merge_voices: bool = True  # annotators who copy or share answers count as one
 
 
 class Tables(NamedTuple):
@@ -71,6 +89,7 @@ class Denoised(NamedTuple):
     users: pa.Table  # one row for every user with events
     annotators: pa.Table  # reliability by annotator, aspect and kind
     drops: pa.Table
+    refused: pa.Table  # answers that cannot be: row, annotation_id, reason
     fit: IntentFit
     figures: dict[str, Any]  # the report
 
@@ -112,29 +131,31 @@ def denoise(
     step("find adversaries")
     weighed = weigh(shown.table, tables.generations, settings=settings.weighing)
     step("infer intent")
+    heard = hear(tables.annotations, merge=settings.merge_voices)
     if settings.all_pairs:
         fit = fit_intent(
-            weighed.table, tables.annotations, generations=tables.generations, gold=tables.gold,
+            weighed.table, heard.table, generations=tables.generations, gold=tables.gold,
             settings=settings.intent,
         )  # fmt: skip
         step("make pairs")
-        pairs = all_pairs(
-            fit, tables.generations, annotations=tables.annotations, settings=settings.pairs
-        )
+        pairs = all_pairs(fit, tables.generations, annotations=heard.table, settings=settings.pairs)
         drops = join_drops(shown.drops, fit.drops)
     else:
         fit, _, made = infer_preferences(
-            weighed.table, tables.annotations, tables.prompts, tables.generations,
+            weighed.table, heard.table, tables.prompts, tables.generations,
             gold=tables.gold, settings=settings.pairs, intent=settings.intent,
         )  # fmt: skip
         step("make pairs")
         pairs, drops = made.table, join_drops(shown.drops, fit.drops, made.drops)
-    drops = join_drops(drops, weighed.drops, _unknown_gold(tables))
+    drops = join_drops(drops, weighed.drops, heard.drops, _unknown_gold(tables))
     step("report")
     users = user_table(fit, weighed, tables.events)
+    figures = report_figures(
+        tables.events, tables.annotations, weighed.table, fit, pairs, users, drops
+    )
     return Denoised(
-        pairs, users, fit.annotators, drops, fit,
-        report_figures(tables.events, tables.annotations, weighed.table, fit, pairs, users, drops),
+        pairs, users, fit.annotators, drops, heard.refused, fit,
+        figures | {"voices": voice_figures(heard.voices)},
     )  # fmt: skip
 
 
@@ -157,7 +178,8 @@ def preview_denoise(
     shown = exposures(tables.events, tables.generations, settings=settings.signals)
     weighed = weigh(shown.table, tables.generations, settings=settings.weighing)
     ids = pc.unique(tables.generations["generation_id"]).sort()
-    answers = read_answers(tables.annotations, ids)
+    accepted = hear(tables.annotations, merge=settings.merge_voices)
+    answers = read_answers(accepted.table, ids)
     heard = pc.is_in(
         ids,
         value_set=pa.concat_arrays(
@@ -174,7 +196,9 @@ def preview_denoise(
         tables.generations, tuple(ids.to_pylist()), what="generations"
     )
     heard = heard[index]
-    drops = join_drops(shown.drops, weighed.drops, answers.drops, _unknown_gold(tables))
+    drops = join_drops(
+        shown.drops, weighed.drops, accepted.drops, answers.drops, _unknown_gold(tables)
+    )
     candidates = len(first) * len(settings.pairs.aspects)
     with_evidence = int((heard[first] | heard[second]).sum()) * len(settings.pairs.aspects)
     return {

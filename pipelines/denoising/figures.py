@@ -70,6 +70,14 @@ def report_figures(
     }
 
 
+def voice_figures(voices: pa.Table) -> list[Figures]:
+    """Return each voice that several annotators share, and who they are."""
+    members: dict[str, list[str]] = {}
+    for row in voices.to_pylist():
+        members.setdefault(row["voice"], []).append(row["annotator_id"])
+    return [{"voice": name, "annotators": sorted(who)} for name, who in sorted(members.items())]
+
+
 def _intents(fit: IntentFit, users: pa.Table) -> Figures:
     share = users["mock_share"].to_numpy()
     return {

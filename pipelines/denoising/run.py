@@ -61,8 +61,9 @@ def run_denoise(
     """Read the tables, de-noise them, and write pairs, users, annotators and the report.
 
     Writes `pairs.parquet`, `users.parquet`, `annotators.parquet`, `drops.parquet`,
-    `report.json` and `report.html`; the Parquet files are the same bytes for the same rows in
-    any order. Files of an earlier run are replaced, each whole.
+    `refused.parquet`, `report.json` and `report.html`; the Parquet files (but for the row numbers
+    of refused ones) are the same bytes for the same rows in any order. Files of an earlier run
+    are replaced, each whole.
 
     Raises:
         FlywheelError: a file is missing or damaged, or the disk refuses.
@@ -100,6 +101,7 @@ def write_denoised(out: Path, made: Denoised, figures: Mapping[str, Any]) -> Non
             "users.parquet": parquet_bytes(made.users),
             "annotators.parquet": parquet_bytes(made.annotators),
             "drops.parquet": parquet_bytes(made.drops),
+            "refused.parquet": parquet_bytes(made.refused),
             "report.json": json_text(figures).encode(),
             "report.html": render_page(figures).encode(),
         }

@@ -10,7 +10,7 @@ from pipelines.importing.intervals import mean_interval
 from pipelines.importing.questions import questions
 from pipelines.intake.importers import GOLD, MACHINE, asked
 from pipelines.preferences import IntentFit
-from pipelines.preferences.pairs import better_chance
+from pipelines.preferences.siblings import better_chance
 
 Figures = dict[str, Any]
 Signs = dict[str, float]  # by pair: 1 the smaller id is better, -1 the other, 0 a tie

@@ -39,7 +39,7 @@ def anchor(
         plain = click_model.logged_only(plain, table)
     covered = np.unique(np.concatenate([channel.touched for channel in channels]))
     shown = covered if table is None else covered[table.exposed[covered] > 0]
-    if table is None or len(shown) < MIN_COVERED:
+    if table is None or len(shown) < MIN_COVERED or not settings.anchor:
         return Anchoring(chances=plain, prior="designed", scores={})
     explicit = run_em(None, channels, plain, settings=settings).posterior
     short = replace(settings, max_iterations=TRIAL)

@@ -25,6 +25,8 @@ class IntentSettings:
     clicks: ClickSettings = field(default_factory=ClickSettings)
     adapt: bool = True  # few exposures: loosen priors where that foretells held-out signals
     ratings: RatingSettings = field(default_factory=RatingSettings)
+    anchor: bool = True  # learn what signals mean from answers where that foretells more answers
+    siblings: bool = False  # learn how alike generations of one prompt are
 
     def __post_init__(self) -> None:
         if self.classes < 2 or self.max_iterations < 1:

@@ -22,8 +22,9 @@ from pipelines.preferences.channels import OVERALL, Channel, first_channels, lea
 from pipelines.preferences.click_table import ClickTable, click_table
 from pipelines.preferences.em import IntentSettings, State, run_em
 from pipelines.preferences.firmness import choose_firmness
-from pipelines.preferences.kernel import FloatArray, normalise
+from pipelines.preferences.kernel import FloatArray, IntArray, normalise
 from pipelines.preferences.reliability import annotator_table
+from pipelines.preferences.siblings import Siblings, better_chance, find_siblings
 from pipelines.signals.drops import drops_table, join_drops
 from pipelines.signals.exposures import EXPOSURE, training_exposures
 from pipelines.signals.query import conform, query, subset
@@ -53,6 +54,7 @@ class IntentFit:
     prior_scores: Mapping[str, float]  # held-out explicit log-likelihood by prior, where compared
     firmness: Mapping[str, float]  # held-out click log-likelihood by firmness, where compared
     calibration: Calibration  # how far signals may be believed
+    siblings: Siblings | None  # what generations of one prompt say of each other; None: not asked
     new_user: Mapping[str, float]  # intent shares of a user nobody has seen
     log_likelihoods: tuple[float, ...]
     iterations: int
@@ -64,6 +66,13 @@ class IntentFit:
         """(u,) how often each user acts to mock."""
         share: FloatArray = self.user_intents[:, INTENTS.index("mock")]
         return share
+
+    def better_chance(self, first: IntArray, second: IntArray, aspect: str = OVERALL) -> FloatArray:
+        """Return (k,) the chance that item *first* is better than *second*, both of one prompt."""
+        if aspect == OVERALL and self.siblings is not None:
+            return self.siblings.better_chance(first, second)
+        chances = self.aspects[aspect]
+        return better_chance(chances[first], chances[second])
 
     def expected_class(self, aspect: str = OVERALL) -> FloatArray:
         """Return (i,) the mean class on 0 (worst) .. 1 (best)."""
@@ -123,7 +132,9 @@ def fit_intent(
     settings = replace(settings, clicks=clicks)
     anchoring = anchor(table, channels, settings=settings)
     state = run_em(table, channels, anchoring.chances, settings=settings)
-    state, calibration = _calibrated(table, state, settings=settings)
+    state, calibration, siblings = _calibrated(
+        table, state, _prompts(generations, settings=settings), settings=settings
+    )
     return IntentFit(
         generation_ids=tuple(item_ids.to_pylist()),
         posterior=state.posterior,
@@ -144,6 +155,7 @@ def fit_intent(
         prior_scores=anchoring.scores,
         firmness=firmness,
         calibration=calibration,
+        siblings=siblings,
         new_user=dict(zip(INTENTS, _new_user(state, settings), strict=True)),
         log_likelihoods=state.log_likelihoods,
         iterations=len(state.log_likelihoods),
@@ -167,17 +179,23 @@ def naive_scores(exposures: pa.Table) -> pa.Table:
 
 
 def _calibrated(
-    table: ClickTable | None, state: State, *, settings: IntentSettings
-) -> tuple[State, Calibration]:
-    """Say how far signals may be believed, and fuse them with the answers once more."""
-    if table is None or state.clicks is None:
-        return state, UNTRIED
+    table: ClickTable | None, state: State, prompt: IntArray | None, *, settings: IntentSettings
+) -> tuple[State, Calibration, Siblings | None]:
+    """Say how far signals may be believed, and fuse them with answers and siblings once more."""
+    signals = table is not None and state.clicks is not None
+    if not signals and prompt is None:
+        return state, UNTRIED, None
     items, classes = state.posterior.shape
-    clicks = click_evidence(table, state.clicks, state.class_shares)
-    answers = answer_evidence(state.channels, items, classes)
-    calibration = calibrate(clicks, state.class_shares, table.exposed, state.channels[-1].gold)
-    both = clicks / calibration.temperature + answers + np.log(state.class_shares)
-    posterior = normalise(both)[0]
+    evidence, calibration, siblings = answer_evidence(state.channels, items, classes), UNTRIED, None
+    if table is not None and state.clicks is not None:
+        clicks = click_evidence(table, state.clicks, state.class_shares)
+        calibration = calibrate(clicks, state.class_shares, table.exposed, state.channels[-1].gold)
+        evidence = clicks / calibration.temperature + evidence
+    if prompt is None:
+        posterior = normalise(evidence + np.log(state.class_shares))[0]
+    else:
+        siblings = find_siblings(evidence, prompt, state.class_shares)
+        posterior = siblings.posterior
     channels = tuple(
         replace(
             channel,
@@ -187,7 +205,22 @@ def _calibrated(
         )
         for channel in state.channels
     )
-    return replace(state, posterior=posterior, channels=channels), calibration
+    return replace(state, posterior=posterior, channels=channels), calibration, siblings
+
+
+def _prompts(generations: pa.Table, *, settings: IntentSettings) -> IntArray | None:
+    """Return (i,) the index of each item's prompt; None where siblings are not asked for."""
+    if not settings.siblings:
+        return None
+    known = conform(
+        generations, subset(GENERATION, ("generation_id", "prompt_id")), what="generations"
+    )
+    rows = query(
+        "SELECT min(prompt_id) FROM known GROUP BY generation_id ORDER BY generation_id",
+        known=known,
+    )
+    prompt: IntArray = rows[0].combine_chunks().dictionary_encode().indices.to_numpy()
+    return prompt.astype(np.int64)
 
 
 def _new_user(state: State, settings: IntentSettings) -> list[float]:

@@ -91,22 +91,6 @@ def make_pairs(
     )
 
 
-def better_chance(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Return (n,) the chance that the first of two is better; equal classes count half.
-
-    Args:
-        first: (n, c) class chances, worst class first.
-        second: (n, c).
-
-    Example:
-        >>> better_chance(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]]))
-        array([0.75])
-    """
-    below = np.cumsum(second, axis=1) - second
-    chance: FloatArray = (first * (below + 0.5 * second)).sum(axis=1)
-    return np.clip(chance, 0.0, 1.0)
-
-
 def same_prompt_indices(group: IntArray) -> tuple[IntArray, IntArray]:
     """Return every unordered pair of rows with equal *group*, each once; *group* is sorted."""
     first, second = [], []
@@ -216,8 +200,7 @@ def _candidates(
     )
     inside = (index[first] >= 0) & (index[second] >= 0)
     first, second = first[inside], second[inside]
-    chances = fit.aspects[aspect]
-    chance = np.round(better_chance(chances[index[first]], chances[index[second]]), 12)
+    chance = np.round(fit.better_chance(index[first], index[second], aspect), 12)
     names = rows["generation_id"].combine_chunks()
     prompts = rows["prompt_id"].combine_chunks()
     # At .5 the smaller id is chosen; rows are sorted by id, so that is the first.

@@ -53,7 +53,7 @@ def test_writes_every_pair_once_and_a_page_that_loads_nothing(flywheel, small, t
     assert "http://" not in page
     assert "https://" not in page
     assert sorted(f.name for f in (tmp_path / "o").iterdir()) == sorted(
-        [f"{name}.parquet" for name in PARQUET] + ["report.html", "report.json"]
+        [f"{name}.parquet" for name in (*PARQUET, "refused")] + ["report.html", "report.json"]
     )
 
 
@@ -69,6 +69,23 @@ def test_rows_in_any_order_give_the_same_bytes(flywheel, small, tmp_path):
             rows = getattr(small, table)
             setattr(small, table, rows.take(rng.permutation(rows.num_rows)))
     assert made["a"] == made["b"]
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 7])
+def test_partitions_of_a_table_give_the_same_bytes(flywheel, small, tmp_path, pieces):
+    words = write_studio(small, tmp_path)
+    flywheel("denoise", *words, "--out", tmp_path / "whole")
+    (tmp_path / "parts").mkdir()
+    size = -(-small.events.num_rows // pieces)
+    for n in range(pieces):
+        part = small.events.slice(n * size, size)
+        pq.write_table(part, tmp_path / "parts" / f"{pieces - n}.parquet")
+    words[1] = tmp_path / "parts"
+    code, _, _ = flywheel("denoise", *words, "--out", tmp_path / "parted")
+    assert code == 0
+    for name in PARQUET:
+        whole, parted = (tmp_path / out / f"{name}.parquet" for out in ("whole", "parted"))
+        assert whole.read_bytes() == parted.read_bytes()
 
 
 def test_a_delta_table_is_read_as_parquet_is(flywheel, small, tmp_path):
@@ -104,7 +121,7 @@ def test_pairs_keep_the_contract_and_are_those_of_the_wheels_own_path(small):
     ids = small.generations["prompt_id"].unique()
     wheel = infer_preferences(
         shown, small.annotations, pa.table({"prompt_id": ids, "text": ids}), small.generations,
-        gold=small.gold,
+        gold=small.gold, intent=DenoiseSettings().intent,
     )  # fmt: skip
     assert made.pairs.equals(wheel.pairs.table)
 

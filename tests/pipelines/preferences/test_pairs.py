@@ -21,7 +21,8 @@ from pipelines.preferences import (
     split_prompts,
     targets,
 )
-from pipelines.preferences.pairs import better_chance, same_prompt_indices
+from pipelines.preferences.pairs import same_prompt_indices
+from pipelines.preferences.siblings import better_chance
 from pipelines.preferences.splits import normalise_text
 from pipelines.signals import EXPOSURE, drop_counts
 
