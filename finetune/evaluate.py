@@ -13,7 +13,7 @@ from data_contracts.errors import FlywheelError, ShapeError
 from data_contracts.training import Scorer
 from reward_models.interval import Interval, cluster_bootstrap
 from reward_models.preferences import FloatArray
-from reward_models.session import Progress
+from reward_models.watch import Progress
 
 Samples = list[list[Codes | None]]  # by prompt; None where a sample is malformed
 
