@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
 from data_contracts.labels import GENERAL
-from pipelines.piped import Progress, run_under_pipes
+from pipelines.metrics import Say
+from pipelines.piped import run_under_pipes
 from pipelines.preferences.splits import split_prompts
 from pipelines.settings import GateConfig
 from pipelines.stores import Stores, open_snapshot, open_stores
@@ -36,7 +37,7 @@ class EvaluationJob(BaseModel):
     seed: int
 
 
-def run_job(job: EvaluationJob, progress: Progress) -> dict[str, Any]:
+def run_job(job: EvaluationJob, progress: Say) -> dict[str, Any]:
     """Sample both policies on prompts that training did not see, and judge the candidate."""
     from backbone.emu3 import Emu3Backbone
     from finetune.evaluate import measure_policy
@@ -93,7 +94,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def run_file(file: Path, progress: Progress) -> dict[str, Any]:
+def run_file(file: Path, progress: Say) -> dict[str, Any]:
     """Run the resolved job in *file*."""
     return run_job(EvaluationJob.model_validate_json(file.read_text("utf-8")), progress)
 

@@ -8,13 +8,14 @@ from pipelines.assets.launchpad import DpoChanges, SftChanges
 from pipelines.assets.reward_models import INPUTS
 from pipelines.assets.turns import TURNS
 from pipelines.evaluation import EvaluationJob
+from pipelines.orchestrator import POOL
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, launch, train
 
 _KEY = {"key_prefix": "finetune", "group_name": "finetune", "partitions_def": TURNS}
 
 
-@dg.asset(deps=INPUTS, kinds={"torch"}, **_KEY)
+@dg.asset(deps=INPUTS, kinds={"torch"}, pool=POOL, **_KEY)
 def sft_policy(
     context: dg.AssetExecutionContext,
     config: SftChanges,
@@ -25,7 +26,9 @@ def sft_policy(
     return train(context, pipes, wheel, kind="sft", changes=config)
 
 
-@dg.asset(deps=[*INPUTS, dg.AssetKey(["finetune", "sft_policy"])], kinds={"torch"}, **_KEY)
+@dg.asset(
+    deps=[*INPUTS, dg.AssetKey(["finetune", "sft_policy"])], kinds={"torch"}, pool=POOL, **_KEY
+)
 def dpo_policy(
     context: dg.AssetExecutionContext,
     config: DpoChanges,
@@ -42,6 +45,7 @@ def dpo_policy(
         dg.AssetKey(["reward_models", "reward_model_report"]),
     ],
     kinds={"torch"},
+    pool=POOL,
     **_KEY,
 )
 def policy_report(

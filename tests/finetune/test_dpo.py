@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from toy_pictures import ToyBundle, pair, red_beats_blue
 from trl import DPOTrainer
 
-from backbone.emu3 import Emu3Backbone
 from backbone.tokens import image_prompt
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig

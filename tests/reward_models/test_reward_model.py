@@ -16,8 +16,8 @@ from reward_models.model import reward_model_from
 from reward_models.scorer import RewardScorer
 from reward_models.sequences import read_sequences
 from reward_models.session import trainer_arguments, training_session
-from reward_models.watch import Watch
 from reward_models.trainer import train_reward
+from reward_models.watch import Watch
 
 CONFIG = RewardConfig(max_steps=30, batch_size=4, learning_rate=3e-3, device="cpu", seed=1)
 SHORT = CONFIG.model_copy(update={"max_steps": 4})
