@@ -84,7 +84,7 @@ def run(job: JobFile, *, say: Say, waits: Callable[[str], None]) -> Mapping[str,
 
     Raises:
         FlywheelError: as `resolved`, or training failed; the sentence is the training's own.
-        KeyboardInterrupt: a signal stopped it, with what is known in its arguments.
+        KeyboardInterrupt: a signal stopped it; its argument says how far the run came.
     """
     import dagster as dg
     from dagster._core.errors import DagsterExecutionInterruptedError
@@ -119,8 +119,11 @@ def run(job: JobFile, *, say: Say, waits: Callable[[str], None]) -> Mapping[str,
                 )
             )
     except DagsterExecutionInterruptedError:
-        free_slots(instance, run_id)
-        raise KeyboardInterrupt(stopped_sentence(job.kind, watching.newest())) from None
+        result = None  # the signal came between two steps of the orchestrator
+    free_slots(instance, run_id)
+    if result is None or _was_interrupted(result):
+        instance.report_run_canceled(instance.get_run_by_id(run_id), "stopped by a signal")
+        raise KeyboardInterrupt(stopped_sentence(job.kind, watching.newest()))
     if not result.success:
         raise FlywheelError(
             f"{job.kind} on {turn} failed: {_reason(result)} (its log: `flywheel up --root "
@@ -139,6 +142,12 @@ def stopped_sentence(kind: str, newest: Mapping[str, Any] | None) -> str:
         f"{kind} stopped after step {newest['done']} of {newest['total']}; no checkpoint was "
         "stored; the same command goes on from there"
     )
+
+
+def _was_interrupted(result: Any) -> bool:
+    """Say whether a signal ended a step; in this process Dagster calls that a failure."""
+    errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    return any(e is not None and e.cls_name == "DagsterExecutionInterruptedError" for e in errors)
 
 
 def _reason(result: Any) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 
 import dagster as dg
 import psutil
@@ -209,29 +210,30 @@ def idle():
     nothing()
 
 
-def claims(instance, run_id, tags):
-    """Let a run that is under way claim the pool's place."""
-    status = dg.DagsterRunStatus.STARTED
+def claims(instance, tags):
+    """Let a run that is under way claim the pool's place; return its id and whether it got it."""
+    run_id, status = str(uuid.uuid4()), dg.DagsterRunStatus.STARTED
     instance.create_run_for_job(idle, run_id=run_id, tags=tags, status=status)
     storage = instance.event_log_storage
     storage.initialize_concurrency_limit_to_default(POOL)
-    return storage.claim_concurrency_slot(POOL, run_id, "train").is_claimed
+    return run_id, storage.claim_concurrency_slot(POOL, run_id, "train").is_claimed
 
 
 def test_the_pool_has_one_place(instance):
-    assert claims(instance, "first", process_tag())
-    assert not claims(instance, "second", process_tag())
-    assert holder(instance, besides="second") == "first"
-    assert holder(instance, besides="first") is None
+    first, got = claims(instance, process_tag())
+    second, too = claims(instance, process_tag())
+    assert got
+    assert not too
+    assert holder(instance, besides=second) == first
+    assert holder(instance, besides=first) is None
 
 
 def test_only_runs_whose_process_is_gone_lose_their_place(instance):
-    assert claims(instance, "dead", {PROCESS_TAG: f"{os.getpid()} 1.0"})  # its number was reused
-    claims(instance, "alive", process_tag())
-    claims(instance, "unknown", {})
-    assert free_dead_runs(instance) == ["dead"]
-    assert instance.get_run_by_id("dead").status == dg.DagsterRunStatus.FAILURE
-    assert {instance.get_run_by_id(r).status for r in ("alive", "unknown")} == {
-        dg.DagsterRunStatus.STARTED
-    }
-    assert holder(instance, besides="") != "dead"
+    dead, got = claims(instance, {PROCESS_TAG: f"{os.getpid()} 1.0"})  # its number was reused
+    assert got
+    others = [claims(instance, tags)[0] for tags in (process_tag(), {})]
+    assert free_dead_runs(instance) == [dead]
+    assert instance.get_run_by_id(dead).status == dg.DagsterRunStatus.FAILURE
+    for run in others:
+        assert instance.get_run_by_id(run).status == dg.DagsterRunStatus.STARTED
+    assert holder(instance, besides="") != dead
