@@ -95,10 +95,11 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _code_of(error: FlywheelError) -> int:
+    from pipelines.releasing import GateRefused
     from pipelines.stores.catalogue import RoleDenied
     from pipelines.stores.pointers import PointerMoved
 
-    if isinstance(error, SensitivityError | RoleDenied):
+    if isinstance(error, SensitivityError | RoleDenied | GateRefused):
         return REFUSED
     # A disk's refusal (`pipelines.stores.atomic`) and a lost race are no mistake of the caller's.
     inside = isinstance(error, PointerMoved) or "was not stored: " in str(error)

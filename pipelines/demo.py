@@ -102,6 +102,7 @@ def demo_settings(options: DemoOptions) -> WheelSettings:
     else:
         name = "nano.toml" if options.nano else "demo.toml"
         settings = read_settings(_conf() / name)
+    settings = settings.model_copy(update={"evidence": "simulated"})
     if options.mockery is None:
         return settings
     studio = settings.studio.model_dump() | {"mockery": options.mockery}

@@ -16,6 +16,7 @@ RESOLVED: Final = "wheel.json"
 
 PairMaking = Literal["fused", "naive", "explicit_only", "shuffled", "oracle"]
 Method = Literal["dpo", "sft_only"]
+Evidence = Literal["real", "simulated"]
 
 
 class _Settings(BaseModel):
@@ -72,6 +73,7 @@ class WheelSettings(_Settings):
     name: str = "ours"
     seed: int = Field(default=7, ge=0, lt=2**31)
     method: Method = "dpo"
+    evidence: Evidence = "real"  # simulated: users and annotators are programs, as in the demo
     own_processes: bool = True  # training in processes of its own; False suits tiny tests
     studio: StudioConfig = StudioConfig()
     queue: QueueConfig = QueueConfig()
