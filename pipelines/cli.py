@@ -111,6 +111,7 @@ def build_app() -> "typer.Typer":
     import typer
 
     from pipelines.commands.annotate import annotate
+    from pipelines.commands.audit import audit
     from pipelines.commands.demo import demo
     from pipelines.commands.denoise import denoise
     from pipelines.commands.doctor import doctor
@@ -146,6 +147,7 @@ def build_app() -> "typer.Typer":
         "annotate": annotate,
         "promote": promote,
         "rollback": rollback,
+        "audit": audit,
         "doctor": doctor,
     }
     for name, command in commands.items():
