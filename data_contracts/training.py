@@ -1,8 +1,8 @@
 """What training is given and what a reward model offers: the seams between the packages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from data_contracts.ids import Digest, GenerationId, PairId, PromptId, SnapshotId
 
@@ -52,4 +52,15 @@ class Scorer(Protocol):
 
     def score(self, prompts: Sequence[str], contents: Sequence[bytes]) -> Sequence[float]:
         """Score *contents[i]* as an answer to *prompts[i]*; equal lengths."""
+        ...
+
+
+@runtime_checkable
+class AspectScorer(Protocol):
+    """A scorer that tells the aspects apart; "overall" is one of them."""
+
+    def score_aspects(
+        self, prompts: Sequence[str], contents: Sequence[bytes]
+    ) -> Mapping[str, Sequence[float]]:
+        """Score *contents[i]* as an answer to *prompts[i]*, by aspect, each on its own scale."""
         ...

@@ -23,6 +23,14 @@ class ReleaseGate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_win_rate: float = Field(default=0.5, ge=0, le=1)  # the interval's lower end lies above it
+    aspects: tuple[str, ...] = ("overall",)  # that must have been measured
+    # How far below a half the lower end of another aspect's win rate may reach.
+    max_aspect_loss: float = Field(default=0.05, ge=0, le=0.5)
     max_validity_drop: float = Field(default=0.01, ge=0, le=1)  # share of samples
     max_diversity_drop: float = Field(default=0.10, ge=0, le=1)  # share of the champion's
     max_kl: float | None = Field(default=None, gt=0)  # nats a token; None: no cap
+    # On real evidence, people compare blindly before anything is released.
+    min_human_prompts: int = Field(default=30, ge=2)
+    min_human_win: float = Field(default=0.5, ge=0, le=1)  # the lower end lies above it
+    # How much more often than people do the reward model may surely prefer the candidate.
+    max_overstatement: float = Field(default=0.1, ge=0, le=1)

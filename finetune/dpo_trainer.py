@@ -26,11 +26,8 @@ from reward_models.preferences import (
 )
 from reward_models.sequences import IntArray, Sequences, read_sequences
 from reward_models.session import (
-    Logbook,
     OrderedRows,
-    Progress,
     check_world,
-    kept_copies,
     on_device,
     restore_forward,
     run_trainer,
@@ -39,6 +36,7 @@ from reward_models.session import (
     training_session,
     working_copy,
 )
+from reward_models.watch import Logbook, Watch
 
 
 def train_dpo(
@@ -47,9 +45,8 @@ def train_dpo(
     policy: Emu3Backbone,
     reference: Emu3Backbone,
     config: DpoConfig,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
     sequences: Sequences | None = None,
-    folder: Path | None = None,
 ) -> TrainingRun:
     """Train a copy of *policy* on the training pairs; *policy* and *reference* stay as they are.
 
@@ -58,15 +55,15 @@ def train_dpo(
         policy: where training starts; may be *reference*.
         reference: the policy released last, with the same vocabulary.
         config: how.
-        progress: called with (steps done, all steps).
+        watch: who looks on, and where states are kept.
         sequences: the bundle's training split as already read with *policy*; None reads it.
-        folder: where copies go if `config.save_every` asks for them.
 
     Raises:
         FlywheelError: nothing to learn from, bad pairs, other vocabularies, a loss that is not
             a number (with its step), or another number of processes than expected.
+        TrainingStopped: *watch* asked for it.
     """
-    started = time.perf_counter()
+    started, watch = time.perf_counter(), watch or Watch()
     if policy.tokenizer.get_vocab() != reference.tokenizer.get_vocab():
         raise FlywheelError(
             "policy and reference have different vocabularies; take both from one line of releases"
@@ -83,20 +80,22 @@ def train_dpo(
         trained = Emu3Backbone(
             model, policy.tokenizer, grid=policy.grid, batch_size=policy.batch_size
         )
-        book = Logbook(config, progress=progress, keep=kept_copies(trained.save, folder, config))
+        book = Logbook(config, watch)
         try:
             run_trainer(
                 WeightedDPOTrainer(
                     model=model,
                     ref_model=anchor,
-                    args=dpo_arguments(config, scratch),
+                    args=dpo_arguments(config, scratch, watch),
                     data_collator=PairCollator(sequences=sequences, rows=rows),
                     train_dataset=Dataset.from_dict({"row": order.ravel()}),
                     processing_class=policy.tokenizer,
                     callbacks=[book],
                     sft_weight=config.sft_weight,
                     score_batch_size=config.score_batch_size,
-                )
+                ),
+                book,
+                watch,
             )
         finally:
             restore_forward(model, anchor)
@@ -109,10 +108,10 @@ def train_dpo(
     )
 
 
-def dpo_arguments(config: DpoConfig, scratch: Path) -> DPOConfig:
+def dpo_arguments(config: DpoConfig, scratch: Path, watch: Watch) -> DPOConfig:
     """Return TRL's own configuration of a run."""
     arguments = DPOConfig(
-        **trainer_arguments(config, scratch),
+        **trainer_arguments(config, scratch, watch),
         beta=config.beta,
         loss_type=["sigmoid", "sft"],
         loss_weights=[1.0, config.sft_weight],

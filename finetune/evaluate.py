@@ -1,7 +1,6 @@
-"""Measures a policy against the one released last; nothing here trains or decides."""
+"""Samples policies and scores what they made; nothing here trains, compares or decides."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,83 +8,14 @@ from backbone.emu3 import Emu3Backbone
 from backbone.pictures import write_png
 from backbone.protocol import Codes
 from backbone.tokens import image_prompt
-from data_contracts.errors import FlywheelError, ShapeError
-from data_contracts.training import Scorer
+from data_contracts.errors import ShapeError
+from data_contracts.training import AspectScorer, Scorer
+from finetune.measured import Drawn
 from reward_models.interval import Interval, cluster_bootstrap
 from reward_models.preferences import FloatArray
-from reward_models.session import Progress
+from reward_models.watch import Progress
 
 Samples = list[list[Codes | None]]  # by prompt; None where a sample is malformed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A candidate beside the champion (the policy released last), on the same prompts.
-
-    Everything is measured on unconstrained samples: a grammar would hide broken ones. NaN means
-    that it could not be measured.
-    """
-
-    prompts: int
-    samples: int  # of each policy for each prompt
-    win_rate: Interval  # candidate against champion, a tie counts half
-    score_gain: Interval  # candidate's mean score less champion's, where both are well-formed
-    candidate_validity: float  # share of well-formed samples
-    champion_validity: float
-    candidate_diversity: float  # share of differing tokens among one prompt's samples
-    champion_diversity: float
-    kl: float  # nats a token from the champion, on the candidate's own samples
-
-
-def measure_policy(
-    candidate: Emu3Backbone,
-    champion: Emu3Backbone,
-    *,
-    scorer: Scorer,
-    prompt_texts: Sequence[str],
-    samples: int,
-    seed: int,
-    resamples: int = 2000,
-    progress: Progress | None = None,
-) -> Measured:
-    """Sample both policies on the same prompts and compare what they made.
-
-    Raises:
-        FlywheelError: no prompts or no samples.
-    """
-    if not prompt_texts or samples < 1:
-        raise FlywheelError("a policy is measured on at least one prompt and one sample")
-    total = 2 * len(prompt_texts) * samples
-
-    def second_half(done: int, _: int) -> None:
-        if progress:
-            progress(total // 2 + done, total)
-
-    new = sample_policy(
-        candidate,
-        prompt_texts,
-        samples=samples,
-        seed=seed,
-        grammar=False,
-        progress=(lambda done, _: progress(done, total)) if progress else None,
-    )
-    old = sample_policy(
-        champion, prompt_texts, samples=samples, seed=seed, grammar=False, progress=second_half
-    )
-    rng = np.random.default_rng(seed)
-    new_scores = score_samples(candidate, scorer, prompt_texts, new)
-    old_scores = score_samples(champion, scorer, prompt_texts, old)
-    return Measured(
-        prompts=len(prompt_texts),
-        samples=samples,
-        win_rate=paired_bootstrap(win_shares(new_scores, old_scores), rng=rng, resamples=resamples),
-        score_gain=_score_gain(new_scores, old_scores, rng, resamples),
-        candidate_validity=validity_share(new),
-        champion_validity=validity_share(old),
-        candidate_diversity=diversity(new),
-        champion_diversity=diversity(old),
-        kl=kl_per_token(candidate, champion, prompt_texts, new),
-    )
 
 
 def sample_policy(
@@ -127,14 +57,55 @@ def diversity(samples: Samples) -> float:
         >>> diversity([[one, other], [one, None]])
         0.5
     """
-    shares = []
-    for row in samples:
+    known = diversities(samples)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def diversities(samples: Samples) -> FloatArray:
+    """Return (prompts,) mean shares of differing tokens; NaN with less than two well-formed."""
+    found = np.full(len(samples), np.nan)
+    for place, row in enumerate(samples):
         kept = [codes.ravel() for codes in row if codes is not None]
         if len(kept) > 1:
             stack = np.stack(kept)
             differs = (stack[:, None] != stack[None]).mean(-1)
-            shares.append(differs.sum() / (len(kept) * (len(kept) - 1)))
-    return float(np.mean(shares)) if shares else float("nan")
+            found[place] = differs.sum() / (len(kept) * (len(kept) - 1))
+    return found
+
+
+def draw(backbone: Emu3Backbone, samples: Samples) -> Drawn:
+    """Return the samples as PNG, None where malformed."""
+    codes = [c for row in samples for c in row if c is not None]
+    media = iter([write_png(picture) for picture in backbone.decode(codes)] if codes else [])
+    return [[None if c is None else next(media) for c in row] for row in samples]
+
+
+def score_drawn(
+    scorer: Scorer, prompt_texts: Sequence[str], drawn: Drawn
+) -> Mapping[str, FloatArray]:
+    """Return (prompts, samples) scores by aspect; a malformed sample scores minus infinity.
+
+    A scorer of one number scores the aspect "overall".
+
+    Raises:
+        ShapeError: another number of prompts than of rows.
+    """
+    if len(prompt_texts) != len(drawn):
+        raise ShapeError(f"{len(prompt_texts)} prompts but samples for {len(drawn)}")
+    places = [(i, j) for i, row in enumerate(drawn) for j, c in enumerate(row) if c is not None]
+    texts = [prompt_texts[i] for i, _ in places]
+    media = [c for row in drawn for c in row if c is not None]
+    if isinstance(scorer, AspectScorer):
+        found = scorer.score_aspects(texts, media)
+    else:
+        found = {"overall": scorer.score(texts, media) if media else []}
+    scores = {}
+    for aspect, values in found.items():
+        scores[aspect] = np.full((len(drawn), len(drawn[0]) if drawn else 0), -np.inf)
+        if places:
+            scores[aspect][tuple(np.array(places).T)] = values
+    return scores
 
 
 def score_samples(
@@ -145,16 +116,7 @@ def score_samples(
     Raises:
         ShapeError: another number of prompts than of rows.
     """
-    if len(prompt_texts) != len(samples):
-        raise ShapeError(f"{len(prompt_texts)} prompts but samples for {len(samples)}")
-    scores = np.full((len(samples), len(samples[0]) if samples else 0), -np.inf)
-    places = [(i, j) for i, row in enumerate(samples) for j, c in enumerate(row) if c is not None]
-    if places:
-        codes = [c for row in samples for c in row if c is not None]
-        media = [write_png(picture) for picture in backbone.decode(codes)]
-        found = scorer.score([prompt_texts[i] for i, _ in places], media)
-        scores[tuple(np.array(places).T)] = found
-    return scores
+    return score_drawn(scorer, prompt_texts, draw(backbone, samples))["overall"]
 
 
 def win_shares(candidate: FloatArray, champion: FloatArray) -> FloatArray:
@@ -205,6 +167,17 @@ def kl_per_token(
     The mean log-ratio over the candidate's own well-formed samples; close to 0 it can come out
     slightly negative by chance. NaN without a well-formed sample.
     """
+    _, ratios = log_ratios(candidate, reference, prompt_texts, samples)
+    return float(ratios.mean()) if len(ratios) else float("nan")
+
+
+def log_ratios(
+    candidate: Emu3Backbone,
+    reference: Emu3Backbone,
+    prompt_texts: Sequence[str],
+    samples: Samples,
+) -> tuple[list[str], FloatArray]:
+    """Return, for each of the k well-formed samples, its prompt and (k,) log-ratios a token."""
     made = [
         (text, codes)
         for text, row in zip(prompt_texts, samples, strict=True)
@@ -212,31 +185,11 @@ def kl_per_token(
         if codes is not None
     ]
     if not made:
-        return float("nan")
+        return [], np.empty(0)
     prompts = [image_prompt(text, candidate.grid) for text, _ in made]
     texts = [candidate.completion(codes) for _, codes in made]
     ratio = candidate.sequence_logprobs(prompts, texts) - reference.sequence_logprobs(
         prompts, texts
     )
     tokens = candidate.grid.tokens + 3  # end of frame, end of image, end of text
-    return float(ratio.sum() / (len(made) * tokens))
-
-
-def _score_gain(
-    candidate: FloatArray, champion: FloatArray, rng: np.random.Generator, resamples: int
-) -> Interval:
-    """Compare mean scores over prompts for which both have a well-formed sample."""
-    difference = _means(candidate) - _means(champion)
-    both = ((candidate > -np.inf).any(1)) & ((champion > -np.inf).any(1))
-    if not both.any():
-        return Interval(mean=float("nan"), low=float("nan"), high=float("nan"))
-    return paired_bootstrap(difference[both], rng=rng, resamples=resamples)
-
-
-def _means(scores: FloatArray) -> FloatArray:
-    """Return (prompts,) mean scores of well-formed samples; NaN where there is none."""
-    fine = scores > -np.inf
-    count = fine.sum(1)
-    total = np.where(fine, scores, 0.0).sum(1)
-    means: FloatArray = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-    return means
+    return [text for text, _ in made], ratio / tokens

@@ -1,13 +1,19 @@
 """Whether a candidate may become the released policy."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from finetune.config import ReleaseGate
-from finetune.evaluate import Measured
+from finetune.measured import Measured
+from finetune.standing import HumanComparison, Standing
+from reward_models.interval import Interval
 
 _ROUNDING: Final = 1e-9  # a drop of exactly what is allowed passes
+# What a person may decide otherwise, by name. Labels are others' rights and never among them.
+OVERRIDABLE: Final = ("human", "calibration", "vetoes")
+SIMULATED: Final = Standing(real=False, human=None, vetoes=(), label_faults=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,46 +33,114 @@ class GateVerdict:
     findings: tuple[Finding, ...]
 
 
-def judge_release(measured: Measured, gate: ReleaseGate | None = None) -> GateVerdict:
-    """Hold *measured* against every rule; a value that could not be measured blocks.
+def judge_release(
+    measured: Measured, gate: ReleaseGate | None = None, standing: Standing = SIMULATED
+) -> GateVerdict:
+    """Hold *measured* and *standing* against every rule; what could not be measured blocks.
 
     Rules compare as "must be at least", which NaN never is.
     """
     gate = gate or ReleaseGate()
+    findings = (
+        *_sampled(measured, gate),
+        *judge_standing(standing, gate),
+        _all_measured(measured, gate),
+    )
+    return GateVerdict(passed=all(f.passed for f in findings), findings=findings)
+
+
+def judge_standing(standing: Standing, gate: ReleaseGate) -> tuple[Finding, ...]:
+    """Hold what people and rules say against the gate: blind answers, vetoes, labels."""
+    return (
+        _human(standing, gate),
+        _calibration(standing, gate),
+        Finding(
+            rule="vetoes",
+            passed=not standing.vetoes,
+            detail=_few(standing.vetoes)
+            or "nobody reported or hid anything that the candidate made",
+        ),
+        Finding(
+            rule="labels",
+            passed=not standing.label_faults,
+            detail=_few(standing.label_faults) or "nothing it learned from was reclassified since",
+        ),
+    )
+
+
+def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
     validity = measured.candidate_validity - measured.champion_validity
     diversity = measured.candidate_diversity - measured.champion_diversity
-    findings = [
-        Finding(
-            rule="win_rate",
-            passed=measured.win_rate.low > gate.min_win_rate,
-            detail=f"win rate {measured.win_rate.mean:.3f} "
-            f"({measured.win_rate.low:.3f} to {measured.win_rate.high:.3f}); "
-            f"its lower end must be above {gate.min_win_rate:g}",
-        ),
-        Finding(
-            rule="validity",
-            passed=validity >= -gate.max_validity_drop - _ROUNDING,
-            detail=f"well-formed {measured.candidate_validity:.3f} against "
-            f"{measured.champion_validity:.3f}; may fall by {gate.max_validity_drop:g}",
-        ),
-        Finding(
-            rule="diversity",
-            passed=diversity >= -gate.max_diversity_drop * measured.champion_diversity - _ROUNDING,
-            detail=f"diversity {measured.candidate_diversity:.3f} against "
-            f"{measured.champion_diversity:.3f}; may fall by {gate.max_diversity_drop:.0%}",
-        ),
-        Finding(
-            rule="kl",
-            passed=measured.kl <= (math.inf if gate.max_kl is None else gate.max_kl),
-            detail=f"moved {measured.kl:.4f} nats a token; "
-            + ("no cap" if gate.max_kl is None else f"at most {gate.max_kl:g}"),
-        ),
-        _all_measured(measured),
-    ]
-    return GateVerdict(passed=all(f.passed for f in findings), findings=tuple(findings))
+    yield Finding(
+        rule="win_rate",
+        passed=measured.win_rate.low > gate.min_win_rate,
+        detail=f"win rate {_interval(measured.win_rate)}; "
+        f"its lower end must be above {gate.min_win_rate:g}",
+    )
+    for aspect, wins in measured.aspects.items():
+        if aspect != "overall":
+            yield Finding(
+                rule=f"quality of {aspect}",
+                passed=wins.low >= 0.5 - gate.max_aspect_loss - _ROUNDING,
+                detail=f"win rate {_interval(wins)} in {aspect} ({measured.modality}); its lower "
+                f"end must be at least {0.5 - gate.max_aspect_loss:g}",
+            )
+    yield Finding(
+        rule="validity",
+        passed=validity >= -gate.max_validity_drop - _ROUNDING,
+        detail=f"well-formed {measured.candidate_validity:.3f} against "
+        f"{measured.champion_validity:.3f}, {_interval(measured.validity_gain, signed=True)}; "
+        f"may fall by {gate.max_validity_drop:g}",
+    )
+    yield Finding(
+        rule="diversity",
+        passed=diversity >= -gate.max_diversity_drop * measured.champion_diversity - _ROUNDING,
+        detail=f"diversity {measured.candidate_diversity:.3f} against "
+        f"{measured.champion_diversity:.3f}, {_interval(measured.diversity_gain, signed=True)}; "
+        f"may fall by {gate.max_diversity_drop:.0%}",
+    )
+    yield Finding(
+        rule="kl",
+        passed=measured.kl <= (math.inf if gate.max_kl is None else gate.max_kl),
+        detail=f"moved {_interval(measured.kl_interval)} nats a token; "
+        + ("no cap" if gate.max_kl is None else f"at most {gate.max_kl:g}"),
+    )
 
 
-def _all_measured(measured: Measured) -> Finding:
+def _human(standing: Standing, gate: ReleaseGate) -> Finding:
+    human, need = standing.human, gate.min_human_prompts
+    enough = human is not None and human.prompts >= need
+    if human is None:
+        said = f"nobody compared blindly; {need} held-out prompts must be answered"
+    elif not enough:
+        said = f"{_said(human)}; {need} prompts must be answered"
+    else:
+        said = f"{_said(human)}; its lower end must be above {gate.min_human_win:g}"
+    if not standing.real and not enough:
+        return Finding(rule="human", passed=True, detail="not asked for: the evidence is simulated")
+    won = enough and human is not None and human.win_share.low > gate.min_human_win
+    return Finding(rule="human", passed=won, detail=said)
+
+
+def _calibration(standing: Standing, gate: ReleaseGate) -> Finding:
+    human = standing.human
+    if human is None:
+        return Finding(
+            rule="calibration",
+            passed=not standing.real,
+            detail="the reward model was not held against people on the candidate's own samples"
+            + ("" if standing.real else ": the evidence is simulated"),
+        )
+    return Finding(
+        rule="calibration",
+        passed=human.overstatement.low <= gate.max_overstatement,
+        detail=f"on the candidate's own samples the reward model overstates its win share by "
+        f"{_interval(human.overstatement, signed=True)}; must not surely be above "
+        f"{gate.max_overstatement:g} (expected calibration error {human.calibration_error:.3f})",
+    )
+
+
+def _all_measured(measured: Measured, gate: ReleaseGate) -> Finding:
     values = {
         "win_rate": measured.win_rate.mean,
         "win_rate.low": measured.win_rate.low,
@@ -78,9 +152,28 @@ def _all_measured(measured: Measured) -> Finding:
         "champion_diversity": measured.champion_diversity,
         "kl": measured.kl,
     }
+    values |= {f"aspects.{name}": wins.low for name, wins in measured.aspects.items()}
     missing = [name for name, value in values.items() if math.isnan(value)]
+    missing += [f"aspects.{name}" for name in gate.aspects if name not in measured.aspects]
     return Finding(
         rule="measured",
         passed=not missing,
         detail=f"not measured: {', '.join(missing)}" if missing else "everything was measured",
     )
+
+
+def _said(human: HumanComparison) -> str:
+    return (
+        f"people preferred the candidate in {_interval(human.win_share)} "
+        f"({human.answers} blind answers, {human.prompts} held-out prompts)"
+    )
+
+
+def _interval(found: Interval, *, signed: bool = False) -> str:
+    form = "+.3f" if signed else ".3f"
+    return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"
+
+
+def _few(sentences: tuple[str, ...]) -> str:
+    more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
+    return "; ".join(sentences[:3]) + more

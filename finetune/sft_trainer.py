@@ -19,11 +19,8 @@ from finetune.training_run import TrainingRun
 from reward_models.preferences import FloatArray, preference_rows, training_order
 from reward_models.sequences import IntArray, Sequences, read_sequences
 from reward_models.session import (
-    Logbook,
     OrderedRows,
-    Progress,
     check_world,
-    kept_copies,
     restore_forward,
     run_trainer,
     samples_by_step,
@@ -31,6 +28,7 @@ from reward_models.session import (
     training_session,
     working_copy,
 )
+from reward_models.watch import Logbook, Watch
 
 
 def train_sft(
@@ -38,9 +36,8 @@ def train_sft(
     *,
     policy: Emu3Backbone,
     config: SftConfig,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
     sequences: Sequences | None = None,
-    folder: Path | None = None,
 ) -> TrainingRun:
     """Train a copy of *policy* to write the preferred generations; *policy* stays as it is.
 
@@ -48,15 +45,15 @@ def train_sft(
         bundle: pairs and content.
         policy: where training starts.
         config: how.
-        progress: called with (steps done, all steps).
+        watch: who looks on, and where states are kept.
         sequences: the bundle's training split as already read with *policy*; None reads it.
-        folder: where copies go if `config.save_every` asks for them.
 
     Raises:
         FlywheelError: nothing to imitate, bad pairs, a loss that is not a number (with its
             step), or another number of processes than expected.
+        TrainingStopped: *watch* asked for it.
     """
-    started = time.perf_counter()
+    started, watch = time.perf_counter(), watch or Watch()
     if sequences is None:
         sequences = read_sequences(bundle, policy, splits=["train"], max_length=config.max_length)
     rows = imitation_rows(bundle, sequences, split="train")
@@ -68,17 +65,19 @@ def train_sft(
         trained = Emu3Backbone(
             model, policy.tokenizer, grid=policy.grid, batch_size=policy.batch_size
         )
-        book = Logbook(config, progress=progress, keep=kept_copies(trained.save, folder, config))
+        book = Logbook(config, watch)
         try:
             run_trainer(
                 WeightedSFTTrainer(
                     model=model,
-                    args=_arguments(config, scratch),
+                    args=_arguments(config, scratch, watch),
                     data_collator=ImitationCollator(sequences=sequences, rows=rows),
                     train_dataset=Dataset.from_dict({"row": order.ravel()}),
                     processing_class=policy.tokenizer,
                     callbacks=[book],
-                )
+                ),
+                book,
+                watch,
             )
         finally:
             restore_forward(model)
@@ -179,9 +178,9 @@ class WeightedSFTTrainer(OrderedRows, SFTTrainer):
         return self._checked(loss)
 
 
-def _arguments(config: SftConfig, scratch: Path) -> SFTConfig:
+def _arguments(config: SftConfig, scratch: Path, watch: Watch) -> SFTConfig:
     arguments = SFTConfig(
-        **trainer_arguments(config, scratch),
+        **trainer_arguments(config, scratch, watch),
         max_length=None,  # sequences are cut when they are read
         dataset_kwargs={"skip_prepare_dataset": True},
     )

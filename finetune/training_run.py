@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from backbone.emu3 import Emu3Backbone
-from reward_models.session import Curves
+from reward_models.watch import Curves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,10 +95,11 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _code_of(error: FlywheelError) -> int:
+    from pipelines.releasing import GateRefused
     from pipelines.stores.catalogue import RoleDenied
     from pipelines.stores.pointers import PointerMoved
 
-    if isinstance(error, SensitivityError | RoleDenied):
+    if isinstance(error, SensitivityError | RoleDenied | GateRefused):
         return REFUSED
     # A disk's refusal (`pipelines.stores.atomic`) and a lost race are no mistake of the caller's.
     inside = isinstance(error, PointerMoved) or "was not stored: " in str(error)
@@ -110,6 +111,7 @@ def build_app() -> "typer.Typer":
     import typer
 
     from pipelines.commands.annotate import annotate
+    from pipelines.commands.audit import audit
     from pipelines.commands.demo import demo
     from pipelines.commands.denoise import denoise
     from pipelines.commands.doctor import doctor
@@ -145,6 +147,7 @@ def build_app() -> "typer.Typer":
         "annotate": annotate,
         "promote": promote,
         "rollback": rollback,
+        "audit": audit,
         "doctor": doctor,
     }
     for name, command in commands.items():

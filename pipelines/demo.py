@@ -118,6 +118,7 @@ def demo_settings(options: DemoOptions) -> WheelSettings:
         settings = read_settings(_conf() / name)
     if options.label_studio:
         settings = WheelSettings.model_validate(settings.model_dump() | {"desk": "seated"})
+    settings = settings.model_copy(update={"evidence": "simulated"})
     if options.mockery is None:
         return settings
     studio = settings.studio.model_dump() | {"mockery": options.mockery}

@@ -6,6 +6,7 @@ python -m pipelines.evaluation JOB.json
 import math
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
 from data_contracts.labels import GENERAL
-from pipelines.piped import Progress, run_under_pipes
+from pipelines.metrics import Say
+from pipelines.piped import run_under_pipes
 from pipelines.preferences.splits import split_prompts
 from pipelines.settings import GateConfig
 from pipelines.stores import Stores, open_snapshot, open_stores
@@ -27,6 +29,7 @@ class EvaluationJob(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path
+    turn: str
     snapshot_id: str  # what the candidate learned from
     prompts: str  # digest of the prompts' table; those held out of training are sampled
     candidate: str
@@ -34,23 +37,31 @@ class EvaluationJob(BaseModel):
     reward_model: str
     gate: GateConfig
     seed: int
+    real: bool  # people's evidence, not a simulated studio's
 
 
-def run_job(job: EvaluationJob, progress: Progress) -> dict[str, Any]:
-    """Sample both policies on prompts that training did not see, and judge the candidate."""
+def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
+    """Sample both policies on prompts that training did not see, and judge the candidate.
+
+    The questions for a blind comparison are stored, and the card is written, whatever the verdict.
+    """
     from backbone.emu3 import Emu3Backbone
-    from finetune.evaluate import measure_policy
+    from finetune.compare import measure_policy
     from finetune.gate import judge_release
+    from pipelines.comparing.card import write_card
+    from pipelines.comparing.questions import store_questions
+    from pipelines.comparing.standing import standing_of
     from reward_models.scorer import RewardScorer
 
     stores = open_stores(job.root)
     open_snapshot(stores, SnapshotId(job.snapshot_id), GENERAL)  # refused unless validated
-    texts = unseen_prompts(stores, job.prompts)[: job.gate.prompts]
-    if len(texts) < 2:
+    unseen = unseen_prompts(stores, job.prompts)[: job.gate.prompts]
+    if len(unseen) < 2:
         raise FlywheelError(
             "fewer than two prompts were held out of training, so nothing can be measured; "
             "deliver more prompts"
         )
+    texts = [text for _, text in unseen]
     folders = {
         name: stores.checkpoints.path(CheckpointId(checkpoint))
         for name, checkpoint in (
@@ -59,43 +70,77 @@ def run_job(job: EvaluationJob, progress: Progress) -> dict[str, Any]:
             ("reward_model", job.reward_model),
         )
     }
-    measured = measure_policy(
+    comparison = measure_policy(
         Emu3Backbone.load(folders["candidate"]),
         Emu3Backbone.load(folders["champion"]),
         scorer=RewardScorer.load(folders["reward_model"]),
         prompt_texts=texts,
         samples=job.gate.samples,
         seed=job.seed,
-        progress=progress,
+        progress=say,
     )
-    verdict = judge_release(measured, job.gate)
+    store_questions(
+        stores,
+        comparison,
+        turn=job.turn,
+        prompt_ids=[prompt_id for prompt_id, _ in unseen],
+        candidate=job.candidate,
+        champion=job.champion,
+        parents=[job.prompts, job.reward_model],
+        at=datetime.now(UTC),
+    )
+    standing = standing_of(
+        stores, CheckpointId(job.candidate), champion=job.champion, real=job.real, seed=job.seed
+    )
+    verdict = judge_release(comparison.measured, job.gate, standing)
+    card = Path("reports") / f"comparison-{job.turn}-{job.candidate[:12]}.html"
+    write_card(
+        job.root / card,
+        comparison,
+        verdict,
+        standing,
+        prompt_texts=texts,
+        names={
+            "turn": job.turn,
+            "candidate": job.candidate[:12],
+            "champion": job.champion[:12],
+            "snapshot": job.snapshot_id[:12],
+            "reward_model": job.reward_model[:12],
+        },
+        seed=job.seed,
+    )
     return {
         "candidate": job.candidate,
-        "measured": _plain(asdict(measured)),
+        "champion": job.champion,
+        "measured": _plain(asdict(comparison.measured)),
+        "standing": _plain(asdict(standing)),
         "passed": verdict.passed,
         "findings": [asdict(finding) for finding in verdict.findings],
+        "card": str(card),
     }
 
 
-def unseen_prompts(stores: Stores, prompts: str) -> list[str]:
-    """Return the texts of the prompts that training never sees, in order of their ids."""
+def unseen_prompts(stores: Stores, prompts: str) -> list[tuple[str, str]]:
+    """Return ids and texts of the prompts that training never sees, in order of their ids."""
     table = stores.derived.read(Digest(prompts))
     splits = split_prompts(table)
     unseen = set(splits.filter(pc.not_equal(splits["split"], "train"))["prompt_id"].to_pylist())
     rows = zip(table["prompt_id"].to_pylist(), table["text"].to_pylist(), strict=True)
-    return [text for prompt_id, text in sorted(rows) if prompt_id in unseen]
+    return [(prompt_id, text) for prompt_id, text in sorted(rows) if prompt_id in unseen]
 
 
 def _plain(value: Any) -> Any:
     """Replace NaN, which JSON cannot hold, by null."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def run_file(file: Path, progress: Progress) -> dict[str, Any]:
+def run_file(file: Path, say: Say) -> dict[str, Any]:
     """Run the resolved job in *file*."""
-    return run_job(EvaluationJob.model_validate_json(file.read_text("utf-8")), progress)
+    return run_job(EvaluationJob.model_validate_json(file.read_text("utf-8")), say)
 
 
 def main(arguments: list[str]) -> int:

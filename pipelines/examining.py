@@ -141,6 +141,7 @@ def _zone(root: Path) -> Iterator[Finding]:
         return
     yield Finding(subject="zone", state="ok", says=f"catalogue opens, {len(pointers)} pointers")
     yield _checkpoints(stores)
+    yield from _unfinished(stores)
     yield _release(stores)
     yield _tables(stores, pointers)
 
@@ -156,6 +157,20 @@ def _checkpoints(stores: Stores) -> Finding:
         return Finding(subject="checkpoints", state="bad", says="; ".join(faults))
     count = len(stores.checkpoints.ids())
     return Finding(subject="checkpoints", state="ok", says=f"{count} verified, file by file")
+
+
+def _unfinished(stores: Stores) -> Iterator[Finding]:
+    """Name what stopped trainings left; other code or settings never go on from it."""
+    states = [f for f in (stores.root / "unfinished").glob("*/*/*") if f.is_file()]
+    if states:
+        runs = len({file.parents[1] for file in states})
+        size = sum(file.stat().st_size for file in states) / 1e6
+        yield Finding(
+            subject="unfinished",
+            state="note",
+            says=f"{runs} trainings stopped midway hold {size:.0f} MB; the same command goes on "
+            "from there, and deleting the folder `unfinished` forgets them",
+        )
 
 
 def _release(stores: Stores) -> Finding:

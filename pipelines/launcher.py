@@ -17,19 +17,13 @@ from typing import Any, Final
 import psutil
 
 from data_contracts.errors import FlywheelError
+from pipelines.orchestrator import dagster_home
 
 HOST: Final = "127.0.0.1"  # the pages have no login, so nobody else may reach them
 DEFINITIONS: Final = "pipelines.definitions"
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE: Final = 12.0  # seconds in which Dagster may end its runs
 _LAST_GRACE: Final = 2.0  # seconds for what it left behind, such as idle code servers
-_CONFIGURATION: Final = """\
-# Written by `flywheel up`. Nothing is sent anywhere.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-"""
 
 
 class _Stop(BaseException):
@@ -57,10 +51,10 @@ def serve(
         FlywheelError: the port is taken, or Dagster ended or stayed silent.
     """
     check_port(port)
-    home = prepare_home(root)
+    home = dagster_home(root)
     surroundings = os.environ | {
         "FLYWHEEL_ROOT": str(root.absolute()),
-        "DAGSTER_HOME": str(home.absolute()),
+        "DAGSTER_HOME": str(home),
         "PYTHONWARNINGS": "ignore",  # a page of advice to developers hides the address
     }
     with stopping_signals():
@@ -88,16 +82,6 @@ def dagster_command(module: str, port: int) -> list[str]:
     """Return what starts Dagster's pages, daemon and code server, quietly."""
     python = [sys.executable, "-m", "dagster", "dev"]
     return [*python, "-m", module, "-h", HOST, "-p", str(port), "--log-level", "warning"]
-
-
-def prepare_home(root: Path) -> Path:
-    """Return Dagster's home under *root*, with telemetry off; a dagster.yaml there is kept."""
-    home = root / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    file = home / "dagster.yaml"
-    if not file.exists():
-        file.write_text(_CONFIGURATION, "utf-8")
-    return home
 
 
 def check_port(port: int) -> None:

@@ -5,13 +5,15 @@ stop before the last message of a process that has ended.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_contracts.errors import FlywheelError
+from pipelines.metrics import Say, metrics_line
 
-Progress = Callable[[int, int], None]
+_NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 def answer_file(job: Path) -> Path:
@@ -19,7 +21,7 @@ def answer_file(job: Path) -> Path:
     return job.with_suffix(".answer.json")
 
 
-def run_under_pipes(job: Path, work: Callable[[Progress], dict[str, Any]]) -> int:
+def run_under_pipes(job: Path, work: Callable[[Say], dict[str, Any]]) -> int:
     """Run *work*, put its answer beside *job* and report through Dagster Pipes.
 
     Returns:
@@ -30,19 +32,24 @@ def run_under_pipes(job: Path, work: Callable[[Progress], dict[str, Any]]) -> in
     with open_dagster_pipes() as pipes:
         tenth = -1
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, values: Mapping[str, float] = _NOTHING) -> None:
             nonlocal tenth
             if done * 10 // max(total, 1) != tenth:
                 tenth = done * 10 // max(total, 1)
-                pipes.log.info(f"{job.stem}: {done} of {total}")
+                pipes.log.info(f"{job.stem}: {done} of {total}  {metrics_line(values)}".rstrip())
 
         try:
             result = work(progress)
         except FlywheelError as error:
             pipes.log.error(str(error))
+            _answer(job, {"refused": str(error)})
             return 1
-        fresh = answer_file(job).with_suffix(".tmp")
-        fresh.write_text(json.dumps(result), "utf-8")
-        fresh.replace(answer_file(job))
+        _answer(job, result)
         pipes.report_custom_message(result)
     return 0
+
+
+def _answer(job: Path, told: Mapping[str, Any]) -> None:
+    fresh = answer_file(job).with_suffix(".tmp")
+    fresh.write_text(json.dumps(told), "utf-8")
+    fresh.replace(answer_file(job))

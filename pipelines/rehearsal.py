@@ -53,6 +53,7 @@ def rehearse(job: TrainingJob, folder: Path, environment: dict[str, str]) -> dic
 def run_file(file: Path) -> dict[str, Any]:
     """Train a few steps of the job in *file*; return seconds and megabytes."""
     from pipelines import training
+    from reward_models.watch import Watch
 
     job = TrainingJob.model_validate_json(file.read_text("utf-8"))
     told = job.configuration
@@ -71,9 +72,8 @@ def run_file(file: Path) -> dict[str, Any]:
         generations=Digest(job.generations),
     )
     started, ends = time.perf_counter(), []
-    training.TRAINERS[job.kind](
-        short, stores, bundle, lambda done, total: ends.append(time.perf_counter())
-    )
+    watch = Watch(progress=lambda done, total: ends.append(time.perf_counter()))
+    training.TRAINERS[job.kind](short, stores, bundle, watch)
     seconds = time.perf_counter() - started
     step = (ends[-1] - ends[0]) / max(len(ends) - 1, 1)
     around = seconds - (ends[-1] - ends[0])

@@ -1,15 +1,23 @@
 """Releases by hand: a person moves the policy that the next generations come from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId
+from finetune.gate import OVERRIDABLE, Finding, judge_standing
+from pipelines.comparing.standing import standing_of
+from pipelines.settings import RESOLVED, WheelSettings, read_resolved
 from pipelines.stores import PointerMove, Stores, open_stores
 
 POLICY: Final = "policy"
 _POLICIES: Final = ("backbone", "sft", "dpo", "grpo")
 _SHORTEST: Final = 6  # characters of an id that are enough if they fit one checkpoint only
+
+
+class GateRefused(FlywheelError):
+    """The gate keeps a policy from its release."""
 
 
 def opened_zone(root: Path) -> Stores:
@@ -45,6 +53,44 @@ def named_policy(stores: Stores, name: str) -> CheckpointId:
             f"released; this zone holds {_listed(stores) or 'none'}"
         )
     return fits[0]
+
+
+def standing_findings(root: Path, stores: Stores, policy: CheckpointId) -> tuple[Finding, ...]:
+    """Hold *policy* against what people and rules say now: blind answers, vetoes, labels.
+
+    A zone without a wheel, or one that does not say that its evidence is simulated, is real. Blind
+    answers count if they compare with the policy that is released now; the first release of a
+    zone and the one that stands already have nothing to be compared with.
+    """
+    settings = read_resolved(root) if (root / RESOLVED).is_file() else WheelSettings()
+    champion = stores.catalogue.release(POLICY)
+    alone = champion in (None, policy)
+    standing = standing_of(
+        stores, policy, champion=champion, real=settings.evidence == "real" and not alone
+    )
+    return judge_standing(standing, settings.gate)
+
+
+def refused_rules(findings: Sequence[Finding], *, overridden: bool, by: str) -> list[str]:
+    """Return the rules that a named person decides otherwise; none if all passed.
+
+    Raises:
+        GateRefused: a rule failed, and nobody may or did decide otherwise.
+    """
+    failed = [finding for finding in findings if not finding.passed]
+    if not failed:
+        return []
+    said = "; ".join(f"{finding.rule}: {finding.detail}" for finding in failed)
+    final = [finding.rule for finding in failed if finding.rule not in OVERRIDABLE]
+    if final:
+        raise GateRefused(f"not released ({said}); nobody may override {', '.join(final)}")
+    if not overridden:
+        raise GateRefused(
+            f"not released ({said}); a person who answers for it may pass --override --by NAME"
+        )
+    if not by:
+        raise GateRefused("an override is recorded with a name; pass --by NAME")
+    return [finding.rule for finding in failed]
 
 
 def release_before(stores: Stores) -> CheckpointId:

@@ -18,6 +18,7 @@ PairMaking = Literal["fused", "naive", "explicit_only", "shuffled", "oracle"]
 Method = Literal["dpo", "sft_only"]
 # Who answers: simulated annotators in memory, people in Label Studio, or the simulated ones there.
 DeskKind = Literal["simulated", "label_studio", "seated"]
+Evidence = Literal["real", "simulated"]
 
 
 class _Settings(BaseModel):
@@ -75,6 +76,7 @@ class WheelSettings(_Settings):
     seed: int = Field(default=7, ge=0, lt=2**31)
     method: Method = "dpo"
     desk: DeskKind = "simulated"
+    evidence: Evidence = "real"  # simulated: users and annotators are programs, as in the demo
     own_processes: bool = True  # training in processes of its own; False suits tiny tests
     keep_runs: bool = True  # on Dagster's pages; its history costs a tiny turn seconds of disk
     studio: StudioConfig = StudioConfig()

@@ -1,22 +1,28 @@
 """Launches a training process for an asset and brings its figures to the Dagster page."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterPipesExecutionError
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId
 from pipelines.memory import KEEP_MEMORY
+from pipelines.metrics import silent
+from pipelines.orchestrator import process_tag
 from pipelines.piped import answer_file
 from pipelines.plots import curves_picture
 from pipelines.post_training import ASSETS, Kind, resolve_job, stands
 from pipelines.resources import Wheel
 from pipelines.stores import Stores
 from pipelines.stores.digests import json_digest
+from pipelines.unfinished import ORCHESTRATOR
 
 
 def current(stores: Stores, asset: str, turn: str) -> str:
@@ -48,27 +54,51 @@ def launch(
     folder.mkdir(exist_ok=True)
     file = folder / f"{context.partition_key}-{name}-{json_digest(dict(job))[:12]}.json"
     file.write_text(json.dumps(job, indent=2, sort_keys=True) + "\n", "utf-8")
+    context.instance.add_run_tags(context.run_id, process_tag())
     if wheel.settings.own_processes:
-        told = job.get("configuration", {})
-        answer_file(file).unlink(missing_ok=True)
+        figures = _in_own_process(context, pipes, module=module, file=file, job=job)
+    else:
+        figures = import_module(module).run_file(file, silent)
+    result = folder / f"{context.partition_key}-{name}.result.json"
+    result.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", "utf-8")
+    return dict(figures)
+
+
+def _in_own_process(
+    context: dg.AssetExecutionContext,
+    pipes: dg.PipesSubprocessClient,
+    *,
+    module: str,
+    file: Path,
+    job: Mapping[str, Any],
+) -> dict[str, Any]:
+    told = job.get("configuration", {})
+    answer_file(file).unlink(missing_ok=True)
+    try:
         pipes.run(
             command=[*_python(told.get("expected_world_size", 1)), "-m", module, str(file)],
             context=context,
             env={
                 "OMP_NUM_THREADS": str(told.get("threads", 1)),
                 "PYTHONWARNINGS": "ignore",  # advice from one library to another
+                ORCHESTRATOR: str(os.getpid()),
                 **KEEP_MEMORY,
             },
         )
-        try:
-            figures = json.loads(answer_file(file).read_text("utf-8"))
-        except FileNotFoundError:
-            raise dg.Failure(f"{file.stem} ended without an answer; see the run's log") from None
-    else:
-        figures = import_module(module).run_file(file, lambda done, total: None)
-    result = folder / f"{context.partition_key}-{name}.result.json"
-    result.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", "utf-8")
-    return dict(figures)
+    except DagsterPipesExecutionError:
+        refused = _answered(file).get("refused", "its process ended early; see the run's log")
+        raise dg.Failure(f"{file.stem}: {refused}") from None
+    figures = _answered(file)
+    if not figures:
+        raise dg.Failure(f"{file.stem} ended without an answer; see the run's log")
+    return figures
+
+
+def _answered(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(answer_file(file).read_text("utf-8")))
+    except FileNotFoundError:
+        return {}
 
 
 def train(

@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-import threading
 import uuid
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,12 +12,13 @@ from typing import Any
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, SnapshotId
 from pipelines.bundle import SnapshotBundle
+from pipelines.metrics import Say
+from pipelines.orchestrator import dagster_home, free_dead_runs, free_slots, process_tag
 from pipelines.post_training import ASSETS, JobFile, newest_turn, resolve_job
 from pipelines.settings import read_resolved
 from pipelines.stores import open_stores
 from pipelines.training import TrainingJob
-
-Advance = Callable[[int, int], None]
+from pipelines.watching import Watching
 
 
 def resolved(job: JobFile) -> tuple[str, TrainingJob]:
@@ -72,79 +72,89 @@ def preview(job: JobFile) -> dict[str, Any]:
     }
 
 
-def run(job: JobFile, *, advance: Advance) -> Mapping[str, Any]:
+def run(job: JobFile, *, say: Say, waits: Callable[[str], None]) -> Mapping[str, Any]:
     """Run the job in this process under the wheel's own Dagster, where `flywheel up` shows it.
+
+    A run that was stopped or killed before goes on from its last state.
 
     Args:
         job: the file's content.
-        advance: called with (steps done, all steps).
+        say: told how far the run is, and what it measured last.
+        waits: told which other run has the accelerator, while this one waits for it.
 
     Raises:
-        FlywheelError: as `resolved`, or training failed.
+        FlywheelError: as `resolved`, or training failed; the sentence is the training's own.
+        KeyboardInterrupt: a signal stopped it; its argument says how far the run came.
     """
     import dagster as dg
-
-    from pipelines.wheel import dagster_home
+    from dagster._core.errors import DagsterExecutionInterruptedError
 
     turn, wanted = resolved(job)
     root = job.wheel.absolute()
     os.environ["DAGSTER_HOME"] = str(dagster_home(root))
     instance, run_id = dg.DagsterInstance.get(), str(uuid.uuid4())
+    free_dead_runs(instance)
     key = dg.AssetKey(ASSETS[job.kind].split("/"))
     instance.add_dynamic_partitions("turn", [turn])
     # The run's log is on its page; here it would break the bar.
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    with warnings.catch_warnings(), _watching(root, turn, key.path[-1], advance):
-        warnings.simplefilter("ignore")
-        from pipelines.definitions import build_definitions
+    name = f"{turn}-{key.path[-1]}"
+    watching = Watching(root / "jobs", name, instance, run_id, say=say, waits=waits)
+    try:
+        with warnings.catch_warnings(), watching:
+            warnings.simplefilter("ignore")
+            from pipelines.definitions import build_definitions
 
-        result = (
-            build_definitions(root)
-            .resolve_job_def("post_training")
-            .execute_in_process(
-                instance=instance,
-                partition_key=turn,
-                run_id=run_id,
-                run_config=launchpad_config(job) | quiet,
-                asset_selection=[key],
-                raise_on_error=False,
+            result = (
+                build_definitions(root)
+                .resolve_job_def("post_training")
+                .execute_in_process(
+                    instance=instance,
+                    partition_key=turn,
+                    run_id=run_id,
+                    run_config=launchpad_config(job) | quiet,
+                    asset_selection=[key],
+                    tags=process_tag(),
+                    raise_on_error=False,
+                )
             )
-        )
+    except DagsterExecutionInterruptedError:
+        result = None  # the signal came between two steps of the orchestrator
+    free_slots(instance, run_id)
+    if result is None or _was_interrupted(result):
+        instance.report_run_canceled(instance.get_run_by_id(run_id), "stopped by a signal")
+        raise KeyboardInterrupt(stopped_sentence(job.kind, watching.newest()))
     if not result.success:
         raise FlywheelError(
-            f"{job.kind} on {turn} failed; `flywheel up --root {job.wheel.name}` shows run "
-            f"{run_id[:8]} with its log"
+            f"{job.kind} on {turn} failed: {_reason(result)} (its log: `flywheel up --root "
+            f"{job.wheel.name}`, run {run_id[:8]})"
         )
-    file = root / "jobs" / f"{turn}-{key.path[-1]}.result.json"
+    file = root / "jobs" / f"{name}.result.json"
     told: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return {"turn": turn, "run": run_id, "snapshot": wanted.snapshot_id, **told}
 
 
-class _watching:  # a context manager reads as a verb
-    """Follows the progress file of a training process while the block runs."""
+def stopped_sentence(kind: str, newest: Mapping[str, Any] | None) -> str:
+    """Say how far a stopped run came, and what to do."""
+    if newest is None:
+        return f"{kind} stopped before its first step; nothing was stored"
+    return (
+        f"{kind} stopped after step {newest['done']} of {newest['total']}; no checkpoint was "
+        "stored; the same command goes on from there"
+    )
 
-    def __init__(self, root: Path, turn: str, name: str, advance: Advance) -> None:
-        self._pattern = (root / "jobs", f"{turn}-{name}-*.progress.json")
-        self._before = self._newest()
-        self._advance = advance
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
 
-    def __enter__(self) -> None:
-        self._thread.start()
+def _was_interrupted(result: Any) -> bool:
+    """Say whether a signal ended a step; in this process Dagster calls that a failure."""
+    errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    return any(e is not None and e.cls_name == "DagsterExecutionInterruptedError" for e in errors)
 
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
 
-    def _newest(self) -> tuple[int, Path] | None:
-        folder, pattern = self._pattern
-        return max(((f.stat().st_mtime_ns, f) for f in folder.glob(pattern)), default=None)
-
-    def _follow(self) -> None:
-        while not self._done.wait(0.3):
-            newest = self._newest()
-            if newest is not None and newest != self._before:
-                told = json.loads(newest[1].read_text("utf-8") or "null")
-                if told:
-                    self._advance(told["done"], told["total"])
+def _reason(result: Any) -> str:
+    """Return the sentence with which the step failed."""
+    for event in result.get_step_failure_events():
+        failure = event.step_failure_data
+        if failure.user_failure_data is not None:
+            return str(failure.user_failure_data.description)
+        return str(failure.error.message).strip().splitlines()[-1]
+    return "see its log"

@@ -3,18 +3,19 @@
     python -m pipelines.training JOB.json
 
 It reads a validated snapshot, trains, stores the checkpoint whole or not at all, and reports
-through Pipes. torch lives here, not in the orchestrator.
+through Pipes. torch lives here, not in the orchestrator. Stopped or killed, the same run goes on
+from its last state when it is started again.
 """
 
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,11 +23,19 @@ from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
 from pipelines.bundle import SnapshotBundle
 from pipelines.code_version import code_version
-from pipelines.piped import Progress, run_under_pipes
+from pipelines.metrics import LiveMetrics, Say, silent
+from pipelines.piped import run_under_pipes
 from pipelines.stores import CheckpointFields, Parent, Stores, open_stores
 from pipelines.stores.digests import json_digest
+from pipelines.unfinished import (
+    asked_to_stop,
+    catch_stop_signals,
+    unfinished_folder,
+    unfinished_run,
+)
 
-_TELL_EVERY: Final = 0.3  # seconds
+if TYPE_CHECKING:
+    from reward_models.watch import Watch
 
 
 class TrainingJob(BaseModel):
@@ -51,8 +60,14 @@ class TrainingJob(BaseModel):
         return json_digest({**told, "code": code_version()})
 
 
-def run_job(job: TrainingJob, progress: Progress) -> dict[str, Any]:
-    """Train as *job* says, store the checkpoint and return what Dagster shows of it."""
+def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
+    """Train as *job* says, store the checkpoint and return what Dagster shows of it.
+
+    Raises:
+        TrainingStopped: *watch* asked for it; no checkpoint was stored and no pointer moved.
+    """
+    from reward_models.watch import TrainingStopped
+
     stores = open_stores(job.root)
     bundle = SnapshotBundle(
         stores,
@@ -60,9 +75,11 @@ def run_job(job: TrainingJob, progress: Progress) -> dict[str, Any]:
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
     )
-    save, seen, figures = TRAINERS[job.kind](job, stores, bundle, progress)
+    save, seen, figures = TRAINERS[job.kind](job, stores, bundle, watch)
     if _rank():
         return {}  # one process of a run stores and reports
+    if watch.stop():
+        raise TrainingStopped("stopped before the checkpoint was stored; start it again")
     parents = [job.policy, *([job.reference] if job.reference else [])]
     manifest = stores.checkpoints.manifest(CheckpointId(job.policy))
     snapshot = stores.catalogue.object(job.snapshot_id)
@@ -96,9 +113,7 @@ def run_job(job: TrainingJob, progress: Progress) -> dict[str, Any]:
 Trained = tuple[Callable[[Path], None], list[list[str]], dict[str, Any]]
 
 
-def _train_sft(
-    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, progress: Progress
-) -> Trained:
+def _train_sft(job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch") -> Trained:
     from finetune.config import SftConfig
     from finetune.sft_trainer import train_sft
     from pipelines.reading import read_once
@@ -108,15 +123,13 @@ def _train_sft(
         bundle,
         policy=policy,
         config=config,
-        progress=progress,
+        watch=watch,
         sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
     return run.backbone.save, _names(run.samples_seen), _figures(run.curves, run.seconds)
 
 
-def _train_dpo(
-    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, progress: Progress
-) -> Trained:
+def _train_dpo(job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch") -> Trained:
     from finetune.config import DpoConfig
     from finetune.dpo_trainer import train_dpo
     from pipelines.reading import read_once
@@ -129,14 +142,14 @@ def _train_dpo(
         policy=policy,
         reference=_load_policy(stores, job.reference),
         config=config,
-        progress=progress,
+        watch=watch,
         sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
     return run.backbone.save, _names(run.samples_seen), _figures(run.curves, run.seconds)
 
 
 def _train_reward(
-    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, progress: Progress
+    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch"
 ) -> Trained:
     from pipelines.reading import read_once
     from reward_models.config import RewardConfig
@@ -147,7 +160,7 @@ def _train_reward(
         bundle,
         backbone=policy,
         config=config,
-        progress=progress,
+        watch=watch,
         sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
     validation = None if run.validation is None else asdict(run.validation)
@@ -158,7 +171,7 @@ def _train_reward(
     return run.scorer.save, _names(run.samples_seen), figures
 
 
-Trainer = Callable[[TrainingJob, Stores, SnapshotBundle, Progress], Trained]
+Trainer = Callable[[TrainingJob, Stores, SnapshotBundle, "Watch"], Trained]
 TRAINERS: Final[Mapping[str, Trainer]] = {
     "sft": _train_sft,
     "dpo": _train_dpo,
@@ -182,21 +195,29 @@ def _figures(curves: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     return {"curves": points, "seconds": round(seconds, 2)}
 
 
-def run_file(file: Path, progress: Progress) -> dict[str, Any]:
-    """Run the resolved job in *file*; its progress lies beside it for whoever watches."""
-    beside = file.with_suffix(".progress.json")
-    last = 0.0
+def run_file(file: Path, say: Say) -> dict[str, Any]:
+    """Run the resolved job in *file*; its progress and metrics lie beside it for whoever watches.
 
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        progress(done, total)
-        if done == total or time.monotonic() - last > _TELL_EVERY:
-            last = time.monotonic()
-            fresh = beside.with_suffix(".tmp")
-            fresh.write_text(json.dumps({"done": done, "total": total}), "utf-8")
-            fresh.replace(beside)
+    Raises:
+        TrainingStopped: a signal asked for it, or who started us is gone.
+    """
+    from reward_models.watch import Watch
 
-    return run_job(TrainingJob.model_validate_json(file.read_text("utf-8")), tell)
+    job = TrainingJob.model_validate_json(file.read_text("utf-8"))
+    metrics = LiveMetrics(file, say)
+    folder = unfinished_folder(job.root, job.digest)
+    # The first process of a run holds the folder for all of them.
+    with nullcontext(folder) if _rank() else unfinished_run(job.root, job.digest) as states:
+        try:
+            watch = Watch(
+                progress=metrics.progress,
+                metrics=metrics.measured,
+                stop=asked_to_stop,
+                folder=states,
+            )
+            return run_job(job, watch)
+        finally:
+            metrics.close()
 
 
 def _rank() -> int:
@@ -206,10 +227,14 @@ def _rank() -> int:
 
 def main(arguments: list[str]) -> int:
     """Run the job named on the command line, speaking to Dagster Pipes where there is one."""
-    if _rank():
-        run_file(Path(arguments[0]), lambda done, total: None)
-        return 0
+    catch_stop_signals()
     file = Path(arguments[0])
+    if _rank():
+        try:
+            run_file(file, silent)
+        except FlywheelError:
+            return 1  # the first process says why
+        return 0
     return run_under_pipes(file, lambda say: run_file(file, say))
 
 

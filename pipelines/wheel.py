@@ -25,21 +25,6 @@ from pipelines.stores import Stores, open_stores
 
 Say = Callable[..., None]
 
-DAGSTER_YAML = """telemetry:
-  enabled: false
-nux:
-  enabled: false
-"""
-
-
-def dagster_home(root: Path) -> Path:
-    """Return the wheel's own DAGSTER_HOME, made where it is absent, telemetry off."""
-    home = (root / "dagster").absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(DAGSTER_YAML, "utf-8")
-    return home
-
 
 def turn_wheel(root: Path, *, turns: int, deliveries: Path | None, say: Say) -> None:
     """Turn the wheel under *root* until it has turned *turns* times; scored after each.
@@ -175,10 +160,12 @@ def _materialise(root: Path, number: int, say: Say) -> dict[str, float]:
 
     from pipelines.assets.turns import turn_name
     from pipelines.definitions import build_definitions
+    from pipelines.orchestrator import dagster_home, free_dead_runs, process_tag
 
     os.environ["DAGSTER_HOME"] = str(dagster_home(root))
     keep = read_resolved(root).keep_runs
     instance = dg.DagsterInstance.get() if keep else dg.DagsterInstance.ephemeral()
+    free_dead_runs(instance)
     definitions = build_definitions(root.absolute())
     turn, run_id = turn_name(number), str(uuid.uuid4())
     instance.add_dynamic_partitions("turn", [turn])
@@ -198,7 +185,11 @@ def _materialise(root: Path, number: int, say: Say) -> dict[str, float]:
     watcher.start()
     try:
         result = job.execute_in_process(
-            instance=instance, partition_key=turn, run_id=run_id, raise_on_error=False
+            instance=instance,
+            partition_key=turn,
+            run_id=run_id,
+            tags=process_tag(),
+            raise_on_error=False,
         )
     finally:
         done.set()

@@ -24,7 +24,7 @@ class TrainingConfig(BaseModel):
     expected_world_size: int = Field(default=1, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log_every: int = Field(default=1, ge=1)  # steps
-    save_every: int = Field(default=0, ge=0)  # steps; 0 keeps nothing but the last
+    save_every: int = Field(default=25, ge=0)  # steps after which a killed run can go on; 0: none
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> "TrainingConfig":

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from data_contracts.errors import ShapeError
-from reward_models.preferences import FloatArray
 
+FloatArray = npt.NDArray[np.float64]
 _CELLS: Final = 4_000_000  # resampled values held at a time
 
 

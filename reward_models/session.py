@@ -3,27 +3,23 @@
 import copy
 import random
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch.utils.data import SequentialSampler
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 
 from backbone.emu3 import best_device
 from data_contracts.errors import FlywheelError
 from reward_models.config import TrainingConfig
+from reward_models.watch import Logbook, TrainingStopped, Watch, last_state
 
-Progress = Callable[[int, int], None]
-Curves = Mapping[str, tuple[tuple[int, float], ...]]
-
-# Clocks and counters: they differ from run to run, or say what the configuration says.
-_NOT_CURVES: Final = ("train_", "total_flos", "epoch", "num_tokens")
+_TRAINED: Final = "trained.safetensors"  # what a state holds of the model
 _SCHEDULES: Final = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 
@@ -49,11 +45,15 @@ def run_device(config: TrainingConfig) -> str:
     return best_device() if config.device == "auto" else config.device
 
 
-def trainer_arguments(config: TrainingConfig, scratch: Path) -> dict[str, Any]:
-    """Return what every TRL configuration is given: nothing written, nothing sent, no overhead."""
+def trainer_arguments(config: TrainingConfig, scratch: Path, watch: Watch) -> dict[str, Any]:
+    """Return what every TRL configuration is given: nothing sent, no overhead.
+
+    Nothing is written but the states that *watch* has a folder for, if the run keeps any.
+    """
     device = run_device(config)
+    keeps = watch.folder is not None and config.save_every > 0
     return {
-        "output_dir": str(scratch),
+        "output_dir": str(watch.folder or scratch),
         "learning_rate": config.learning_rate,
         "per_device_train_batch_size": config.batch_size
         // (config.expected_world_size * config.accumulation),
@@ -76,7 +76,10 @@ def trainer_arguments(config: TrainingConfig, scratch: Path) -> dict[str, Any]:
         "dataloader_pin_memory": False,
         "remove_unused_columns": False,
         "report_to": "none",
-        "save_strategy": "no",
+        "save_strategy": "steps" if keeps else "no",
+        "save_steps": max(config.save_every, 1),
+        # The one before stays until the next is whole.
+        "save_total_limit": 2,
         "eval_strategy": "no",
         "disable_tqdm": True,
     }
@@ -115,21 +118,6 @@ def on_device(model: Any, config: TrainingConfig) -> Any:
     return model if here else copy.deepcopy(model).to(device)
 
 
-def kept_copies(
-    save: Callable[[Path], None], folder: Path | None, config: TrainingConfig
-) -> Callable[[int], None] | None:
-    """Return what saves a step's copy below *folder*, or None if no copies are asked for.
-
-    Raises:
-        FlywheelError: copies are asked for, but there is no folder.
-    """
-    if not config.save_every:
-        return None
-    if folder is None:
-        raise FlywheelError("save_every is set but no folder is given; name one or set it to 0")
-    return lambda step: save(folder / f"step-{step:06d}")
-
-
 def restore_forward(*models: Any) -> None:
     """Take off what TRL and accelerate put over `forward`, so that models run as they came."""
     for model in models:
@@ -147,43 +135,6 @@ def refuse_broken_weights(model: Any) -> None:
         )
 
 
-class Logbook(TrainerCallback):
-    """Keeps a run's curves, reports its progress and keeps copies on the way."""
-
-    def __init__(
-        self,
-        config: TrainingConfig,
-        *,
-        progress: Progress | None,
-        keep: Callable[[int], None] | None = None,
-    ) -> None:
-        self._config = config
-        self._progress = progress
-        self._keep = keep
-        self._values: dict[str, list[tuple[int, float]]] = defaultdict(list)
-
-    @property
-    def curves(self) -> Curves:
-        """Return (step, value) points by name."""
-        return MappingProxyType({name: tuple(points) for name, points in self._values.items()})
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Keep what the trainer measured."""
-        for name, value in (logs or {}).items():
-            if not name.startswith(_NOT_CURVES):
-                self._values[name].append((state.global_step, float(value)))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Report a step."""
-        step = state.global_step
-        if not state.is_world_process_zero:
-            return
-        if self._keep and self._config.save_every and step % self._config.save_every == 0:
-            self._keep(step)
-        if self._progress:
-            self._progress(step, self._config.max_steps)
-
-
 class OrderedRows:
     """Mixin over a TRL trainer: rows come tokenised and in training order, and carry weights.
 
@@ -191,6 +142,7 @@ class OrderedRows:
     """
 
     loss_is_scaled_for_ga = True
+    model: Any
     train_dataset: Any
     accelerator: Any
     state: Any
@@ -204,6 +156,26 @@ class OrderedRows:
 
     def _send_telemetry(self) -> None:
         """Send nothing."""
+
+    # The library saves under a checkpoint's names and loads into the model's own, without a word
+    # about those it cannot place: a state would come back with none of its weights.
+    def _save(self, output_dir: Any = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({n: p.detach().contiguous() for n, p in self._trained()}, folder / _TRAINED)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        kept, trained = load_file(Path(resume_from_checkpoint) / _TRAINED), dict(self._trained())
+        if kept.keys() != trained.keys():
+            raise FlywheelError("the kept state is of another model; delete it and train anew")
+        for name, weight in trained.items():
+            weight.data.copy_(kept[name])
+
+    def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
+        return [(n, p) for n, p in self.model.named_parameters() if p.requires_grad]
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Write none: a state is no model for others."""
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Count nothing: walking over all parameters costs 2 % of a small model's step."""
@@ -231,10 +203,21 @@ class OrderedRows:
             self._metrics["train"][name.replace("__", "/")].append(mean)
 
 
-def run_trainer(trainer: Any) -> None:
-    """Train to the last step."""
+def run_trainer(trainer: Any, book: Logbook, watch: Watch) -> None:
+    """Train to the last step, from the last state that an earlier process of this run left.
+
+    Raises:
+        TrainingStopped: *watch* asked for it; the state is kept if there is a folder for it.
+        FlywheelError: training broke the weights.
+    """
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    state = last_state(watch.folder, processes=trainer.args.world_size)
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    if book.stopped_at is not None:
+        raise TrainingStopped(
+            f"stopped after step {book.stopped_at} of {trainer.args.max_steps}; "
+            + ("started again, it goes on from there" if watch.folder else "nothing was kept")
+        )
     refuse_broken_weights(trainer.model)
 
 

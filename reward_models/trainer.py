@@ -26,12 +26,8 @@ from reward_models.preferences import (
 from reward_models.scorer import RewardScorer, raw_scores
 from reward_models.sequences import Sequences, read_sequences
 from reward_models.session import (
-    Curves,
-    Logbook,
     OrderedRows,
-    Progress,
     check_world,
-    kept_copies,
     restore_forward,
     run_trainer,
     samples_by_step,
@@ -39,6 +35,7 @@ from reward_models.session import (
     training_session,
     working_copy,
 )
+from reward_models.watch import Curves, Logbook, Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +55,8 @@ def train_reward(
     *,
     backbone: Emu3Backbone,
     config: RewardConfig,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
     sequences: Sequences | None = None,
-    folder: Path | None = None,
 ) -> RewardRun:
     """Train a reward model from *backbone*'s trunk, which stays as it is.
 
@@ -68,15 +64,15 @@ def train_reward(
         bundle: pairs and content; the validation split fits the calibration.
         backbone: whose trunk and tokenizer the model starts with.
         config: how.
-        progress: called with (steps done, all steps).
+        watch: who looks on, and where states are kept.
         sequences: the bundle's training and validation splits as already read; None reads them.
-        folder: where copies go if `config.save_every` asks for them.
 
     Raises:
         FlywheelError: nothing to learn from, bad pairs, a loss that is not a number (with its
             step), or another number of processes than expected.
+        TrainingStopped: *watch* asked for it.
     """
-    started = time.perf_counter()
+    started, watch = time.perf_counter(), watch or Watch()
     if sequences is None:
         sequences = read_sequences(
             bundle, backbone, splits=["train", "validation"], max_length=config.max_length
@@ -90,17 +86,19 @@ def train_reward(
         trained = Emu3Backbone(
             model, backbone.tokenizer, grid=backbone.grid, batch_size=backbone.batch_size
         )
-        book = Logbook(config, progress=progress, keep=kept_copies(trained.save, folder, config))
+        book = Logbook(config, watch)
         try:
             run_trainer(
                 WeightedRewardTrainer(
                     model=model,
-                    args=_arguments(config, scratch),
+                    args=_arguments(config, scratch, watch),
                     data_collator=RankingCollator(sequences=sequences, rows=rows),
                     train_dataset=Dataset.from_dict({"row": order.ravel()}),
                     processing_class=backbone.tokenizer,
                     callbacks=[book],
-                )
+                ),
+                book,
+                watch,
             )
         finally:
             restore_forward(model)
@@ -167,8 +165,8 @@ class WeightedRewardTrainer(OrderedRows, RewardTrainer):
         return self._checked(logistic_sum(margin, inputs["target"], inputs["weight"]) / totals[0])
 
 
-def _arguments(config: RewardConfig, scratch: Path) -> TrlRewardConfig:
-    arguments = TrlRewardConfig(**trainer_arguments(config, scratch), max_length=None)
+def _arguments(config: RewardConfig, scratch: Path, watch: Watch) -> TrlRewardConfig:
+    arguments = TrlRewardConfig(**trainer_arguments(config, scratch, watch), max_length=None)
     check_world(arguments.world_size, config)
     return arguments
 

@@ -8,13 +8,15 @@ from pipelines.assets.launchpad import DpoChanges, SftChanges
 from pipelines.assets.reward_models import INPUTS
 from pipelines.assets.turns import TURNS
 from pipelines.evaluation import EvaluationJob
+from pipelines.orchestrator import POOL
+from pipelines.releasing import standing_findings
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, launch, train
 
 _KEY = {"key_prefix": "finetune", "group_name": "finetune", "partitions_def": TURNS}
 
 
-@dg.asset(deps=INPUTS, kinds={"torch"}, **_KEY)
+@dg.asset(deps=INPUTS, kinds={"torch"}, pool=POOL, **_KEY)
 def sft_policy(
     context: dg.AssetExecutionContext,
     config: SftChanges,
@@ -25,7 +27,9 @@ def sft_policy(
     return train(context, pipes, wheel, kind="sft", changes=config)
 
 
-@dg.asset(deps=[*INPUTS, dg.AssetKey(["finetune", "sft_policy"])], kinds={"torch"}, **_KEY)
+@dg.asset(
+    deps=[*INPUTS, dg.AssetKey(["finetune", "sft_policy"])], kinds={"torch"}, pool=POOL, **_KEY
+)
 def dpo_policy(
     context: dg.AssetExecutionContext,
     config: DpoChanges,
@@ -42,6 +46,7 @@ def dpo_policy(
         dg.AssetKey(["reward_models", "reward_model_report"]),
     ],
     kinds={"torch"},
+    pool=POOL,
     **_KEY,
 )
 def policy_report(
@@ -51,6 +56,7 @@ def policy_report(
     stores, turn = wheel.stores, context.partition_key
     job = EvaluationJob(
         root=stores.root,
+        turn=turn,
         snapshot_id=current(stores, "preferences/preference_snapshot", turn),
         prompts=current(stores, "artifacts/prompts", turn),
         candidate=current(stores, "finetune/dpo_policy", turn),
@@ -58,6 +64,7 @@ def policy_report(
         reward_model=current(stores, "reward_models/reward_model", turn),
         gate=wheel.settings.gate,
         seed=wheel.settings.seed,
+        real=wheel.settings.evidence == "real",
     )
     result = launch(
         context,
@@ -78,6 +85,7 @@ def policy_report(
             "passed": result["passed"],
             "gate": dg.MetadataValue.md(f"| rule | verdict | measured |\n|---|---|---|\n{rows}"),
             "measured": dg.MetadataValue.json(result["measured"]),
+            "comparison card": dg.MetadataValue.path(str(stores.root / result["card"])),
         }
     )
 
@@ -102,6 +110,12 @@ def released_policy(context: dg.AssetExecutionContext, wheel: Wheel):  # type: i
             f"{candidate[:12]}; materialise policy_report again"
         )
     stores.checkpoints.verify(candidate)
+    # Somebody may have reported a picture, or reclassified a project, since the report was made.
+    findings = standing_findings(stores.root, stores, candidate)
+    refused = [f"{f.rule}: {f.detail}" for f in findings if not f.passed]
+    if refused:
+        context.log.warning(f"{turn}: not released, {'; '.join(refused)}")
+        return
     stores.catalogue.promote(
         RELEASE, candidate, reason=f"gate passed in {turn}", by="gate", at=datetime.now(UTC)
     )

@@ -20,6 +20,7 @@ class TrainingChanges(dg.Config):
     expected_world_size: int | None = None
     device: str | None = None
     log_every: int | None = None
+    save_every: int | None = None
 
 
 class RewardChanges(TrainingChanges):

@@ -6,6 +6,7 @@ from data_contracts.ids import CheckpointId
 from pipelines.assets.backbone import backbone_pointer
 from pipelines.assets.launchpad import RewardChanges
 from pipelines.assets.turns import TURNS
+from pipelines.orchestrator import POOL
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, train
 
@@ -23,6 +24,7 @@ INPUTS = [
     partitions_def=TURNS,
     deps=INPUTS,
     kinds={"torch"},
+    pool=POOL,
 )
 def reward_model(
     context: dg.AssetExecutionContext,

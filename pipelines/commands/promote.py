@@ -16,11 +16,21 @@ def promote(
     root: Root = Path(".flywheel/demo/ours-7"),
     reason: Reason = "",
     by: By = "",
+    override: Annotated[
+        bool,
+        typer.Option(
+            "--override", help="Release what people or reports refuse; needs --by, is recorded."
+        ),
+    ] = False,
     history: History = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Release a policy: the next generations come from it. Its files are verified first.
+
+    On real evidence, people must have preferred it blindly on held-out prompts; a report or a hide
+    of what it made vetoes. A named person may decide otherwise. Labels that moved since it was
+    trained refuse it whoever asks.
 
     Example: flywheel promote 3f9c2a7be041 --reason "wins on hands, checked by eye"
     """
@@ -28,7 +38,14 @@ def promote(
     from datetime import UTC, datetime
 
     from data_contracts.errors import FlywheelError
-    from pipelines.releasing import POLICY, named_policy, opened_zone, policy_history
+    from pipelines.releasing import (
+        POLICY,
+        named_policy,
+        opened_zone,
+        policy_history,
+        refused_rules,
+        standing_findings,
+    )
 
     stores = opened_zone(root)
     if history:
@@ -39,6 +56,11 @@ def promote(
         raise FlywheelError(f"promote needs {missing}; see `flywheel promote --help`")
     policy = named_policy(stores, checkpoint)
     before = stores.catalogue.release(POLICY)
+    if policy != before:
+        findings = standing_findings(root, stores, policy)
+        overridden = refused_rules(findings, overridden=override, by=by)
+        if overridden:
+            reason = f"override of {', '.join(overridden)}: {reason}"
     if not dry_run:
         by, at = by or getpass.getuser(), datetime.now(UTC)
         stores.catalogue.promote(POLICY, policy, reason=reason, by=by, at=at)

@@ -18,13 +18,15 @@ def train(
 ) -> None:
     """Train a reward model or a policy on a snapshot; Dagster's launchpad gives the same run.
 
-    A dry run counts pairs, rehearses four steps and estimates time and memory.
+    A dry run counts pairs, rehearses four steps and estimates time and memory. Ctrl-C stops a
+    run between two steps; stopped or killed, the same command goes on where it was.
 
     Example: flywheel train --job conf/jobs/dpo.toml --dry-run
     """
     import yaml
 
-    from pipelines.commands.reply import in_columns, progress_bars, reply, spaced
+    from pipelines.commands.live import live_bar
+    from pipelines.commands.reply import in_columns, reply, spaced
     from pipelines.post_training import read_job
     from pipelines.train_run import launchpad_config, preview, run
 
@@ -53,8 +55,12 @@ def train(
         ]
         reply(seen, in_columns(["dry run", ""], rows), as_json=as_json)
         return
-    with progress_bars() as bars:
-        done = run(wanted, advance=bars(f"{wanted.kind}"))
+    try:
+        with live_bar(wanted.kind) as bar:
+            done = run(wanted, say=bar.say, waits=bar.waits)
+    except KeyboardInterrupt as stopped:
+        typer.echo(f"flywheel: {stopped}", err=True)
+        raise
     told = {name: done[name] for name in ("turn", "run", "snapshot", "checkpoint", "seconds")}
     told["digest"] = done["configuration_digest"]
     if done.get("validation"):
@@ -63,5 +69,6 @@ def train(
         f"{wanted.kind} trained on {done['turn']} in {done['seconds']:.0f} s: "
         f"checkpoint {done['checkpoint'][:12]}, digest {told['digest'][:12]}",
         f"curves and log: flywheel up --root {wanted.wheel} (run {done['run'][:8]})",
+        f"TensorBoard: tensorboard --logdir {wanted.wheel}/jobs/tensorboard",
     ]
     reply(told, lines, as_json=as_json)

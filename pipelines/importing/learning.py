@@ -22,6 +22,7 @@ from reward_models.interval import Interval, cluster_bootstrap
 from reward_models.preferences import preference_rows
 from reward_models.scorer import RewardScorer
 from reward_models.sequences import Sequences, read_sequences
+from reward_models.watch import Watch
 
 Figures = dict[str, Any]
 Bar = Callable[[str], Callable[[int, int], None]]
@@ -52,7 +53,10 @@ def learn(
             configuration=told,
             pointer=f"import/{kind}",
         )
-        return run_job(job, bar(title)) | {"steps": told["max_steps"], "batch": told["batch_size"]}
+        return run_job(job, Watch(progress=bar(title))) | {
+            "steps": told["max_steps"],
+            "batch": told["batch_size"],
+        }
 
     reward = train("reward", base, options.reward, "train the reward model")
     sft = train("sft", base, options.sft, "train the SFT policy")

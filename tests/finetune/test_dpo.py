@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from toy_pictures import ToyBundle, pair, red_beats_blue
 from trl import DPOTrainer
 
-from backbone.emu3 import Emu3Backbone
 from backbone.tokens import image_prompt
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig
 from finetune.dpo_trainer import dpo_arguments, train_dpo
 from reward_models.session import training_session
+from reward_models.watch import Watch
 
 CONFIG = DpoConfig(max_steps=6, batch_size=4, learning_rate=1e-3, device="cpu", seed=3)
 
@@ -73,7 +73,7 @@ def test_equal_weights_and_certain_targets_are_trls_own_loss(backbone):
         stock = DPOTrainer(
             model=copy.deepcopy(backbone.model),
             ref_model=copy.deepcopy(backbone.model),
-            args=dpo_arguments(config, scratch),
+            args=dpo_arguments(config, scratch, Watch()),
             train_dataset=rows,
             processing_class=backbone.tokenizer,
         )
@@ -152,20 +152,11 @@ def test_reports_progress_and_what_each_step_saw(backbone):
         policy=backbone,
         reference=backbone,
         config=CONFIG,
-        progress=lambda done, total: steps.append((done, total)),
+        watch=Watch(progress=lambda done, total: steps.append((done, total))),
     )
     assert steps == [(i, 6) for i in range(1, 7)]
     assert [step for step, _ in trained.samples_seen] == [1, 2, 3, 4, 5, 6]
     assert sorted(trained.samples_seen[0][1]) == [f"pair{i}" for i in range(4)]
-
-
-def test_keeps_copies_on_the_way(backbone, tmp_path):
-    config = CONFIG.model_copy(update={"save_every": 3})
-    trained = train_dpo(
-        red_beats_blue(), policy=backbone, reference=backbone, config=config, folder=tmp_path
-    )
-    last = Emu3Backbone.load(tmp_path / "step-000006", grid=backbone.grid, device="cpu")
-    assert same(weights(trained.backbone), weights(last))
 
 
 def test_learns_from_text_longer_than_the_limit(backbone):
@@ -198,11 +189,6 @@ def test_refuses_pairs_that_teach_nothing(backbone, changes, message):
 def test_refuses_another_number_of_processes(backbone):
     with pytest.raises(FlywheelError, match="1 processes train but 2 were expected"):
         run(red_beats_blue(), backbone, expected_world_size=2)
-
-
-def test_refuses_copies_without_a_folder(backbone):
-    with pytest.raises(FlywheelError, match="no folder is given"):
-        run(red_beats_blue(), backbone, save_every=2)
 
 
 @pytest.mark.parametrize("wrong", [{"beta": 0}, {"batch_size": 3, "accumulation": 2}, {"lr": 1}])

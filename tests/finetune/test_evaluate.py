@@ -6,13 +6,15 @@ from toy_pictures import red_beats_blue
 
 from backbone.pictures import read_png
 from data_contracts.errors import FlywheelError, ShapeError
+from finetune.compare import measure_policy
 from finetune.config import SftConfig
 from finetune.evaluate import (
     diversity,
+    draw,
     kl_per_token,
-    measure_policy,
     paired_bootstrap,
     sample_policy,
+    score_drawn,
     score_samples,
     validity_share,
     win_shares,
@@ -77,7 +79,7 @@ def test_same_seed_same_pictures(backbone):
 
 def test_a_policy_is_no_better_than_itself(backbone):
     steps = []
-    measured = measure_policy(
+    found = measure_policy(
         backbone,
         backbone,
         scorer=Redness(),
@@ -86,9 +88,33 @@ def test_a_policy_is_no_better_than_itself(backbone):
         seed=0,
         progress=lambda done, total: steps.append((done, total)),
     )
+    measured = found.measured
+    assert found.candidate == found.champion
     assert measured.win_rate.mean == 0.5
+    assert measured.aspects == {"overall": measured.win_rate}
+    assert measured.validity_gain.mean == 0.0
     assert measured.candidate_validity == measured.champion_validity
     assert steps[-1] == (12, 12)
+
+
+class Colours(Redness):
+    """An `AspectScorer`."""
+
+    def score_aspects(self, prompts, contents):
+        red = self.score(prompts, contents)
+        return {"overall": red, "aesthetics": [-each for each in red]}
+
+
+def test_a_scorer_of_aspects_is_asked_for_each(backbone):
+    samples = sample_policy(backbone, PROMPTS, samples=2, seed=5, grammar=True)
+    samples[0][1] = None
+    found = score_drawn(Colours(), PROMPTS, draw(backbone, samples))
+    assert sorted(found) == ["aesthetics", "overall"]
+    fine = found["overall"] > -np.inf
+    assert (~fine).sum() == 1
+    np.testing.assert_allclose(found["aesthetics"][fine], -found["overall"][fine])
+    plain = score_drawn(Redness(), PROMPTS, draw(backbone, samples))
+    np.testing.assert_array_equal(plain["overall"], found["overall"])
 
 
 def test_scores_what_was_drawn_and_floors_the_malformed(backbone):

@@ -5,26 +5,40 @@ from dataclasses import fields, replace
 import pytest
 from pydantic import ValidationError
 
-from finetune.evaluate import Measured
-from finetune.gate import ReleaseGate, judge_release
+from finetune.gate import SIMULATED, ReleaseGate, judge_release
+from finetune.measured import Measured
+from finetune.standing import HumanComparison, Standing
 from reward_models.interval import Interval
 
 NAN = float("nan")
 GOOD = Measured(
     prompts=300,
     samples=2,
+    modality="image",
     win_rate=Interval(mean=0.6, low=0.55, high=0.65),
+    aspects={"overall": Interval(mean=0.6, low=0.55, high=0.65)},
     score_gain=Interval(mean=0.3, low=0.1, high=0.5),
     candidate_validity=0.98,
     champion_validity=0.99,
+    validity_gain=Interval(mean=-0.01, low=-0.02, high=0.0),
     candidate_diversity=0.45,
     champion_diversity=0.50,
+    diversity_gain=Interval(mean=-0.05, low=-0.06, high=-0.04),
     kl=0.2,
+    kl_interval=Interval(mean=0.2, low=0.1, high=0.3),
 )
+LIKED = HumanComparison(
+    prompts=40,
+    answers=120,
+    win_share=Interval(mean=0.6, low=0.52, high=0.68),
+    overstatement=Interval(mean=0.05, low=-0.02, high=0.12),
+    calibration_error=0.08,
+)
+REAL = Standing(real=True, human=LIKED, vetoes=(), label_faults=())
 
 
-def failed(measured, gate=None):
-    verdict = judge_release(measured, gate)
+def failed(measured, gate=None, standing=SIMULATED):
+    verdict = judge_release(measured, gate, standing)
     assert verdict.passed == all(f.passed for f in verdict.findings)
     return {f.rule for f in verdict.findings if not f.passed}
 
@@ -53,13 +67,68 @@ def test_a_cap_on_distance_blocks_only_when_set():
 
 
 @pytest.mark.parametrize(
-    "name", [f.name for f in fields(Measured) if f.name not in ("prompts", "samples")]
+    "name",
+    [
+        f.name
+        for f in fields(Measured)
+        if f.name not in ("prompts", "samples", "modality", "aspects")
+        and not f.name.endswith(("_gain", "_interval"))
+    ],
 )
 def test_what_was_not_measured_blocks(name):
-    unknown = Interval(mean=NAN, low=NAN, high=NAN) if name in ("win_rate", "score_gain") else NAN
+    unknown = Interval(mean=NAN, low=NAN, high=NAN) if name == "win_rate" else NAN
     verdict = judge_release(replace(GOOD, **{name: unknown}))
     assert not verdict.passed
     assert name in verdict.findings[-1].detail
+
+
+def test_a_score_gain_that_was_not_measured_blocks():
+    unknown = Interval(mean=NAN, low=NAN, high=NAN)
+    assert failed(replace(GOOD, score_gain=unknown)) == {"measured"}
+
+
+def test_an_aspect_that_surely_lost_blocks_alone():
+    worse = GOOD.aspects | {"safety": Interval(mean=0.48, low=0.44, high=0.52)}
+    assert failed(replace(GOOD, aspects=worse)) == {"quality of safety"}
+    assert failed(replace(GOOD, aspects=worse), ReleaseGate(max_aspect_loss=0.06)) == set()
+
+
+def test_an_aspect_that_the_gate_names_must_have_been_measured():
+    assert failed(GOOD, ReleaseGate(aspects=("overall", "safety"))) == {"measured"}
+
+
+def test_real_evidence_needs_people_who_compared_blindly():
+    assert failed(GOOD, standing=REAL) == set()
+    assert failed(GOOD, standing=replace(REAL, human=None)) == {"human", "calibration"}
+    few = replace(LIKED, prompts=29)
+    assert failed(GOOD, standing=replace(REAL, human=few)) == {"human"}
+    level = replace(LIKED, win_share=Interval(mean=0.55, low=0.5, high=0.6))
+    assert failed(GOOD, standing=replace(REAL, human=level)) == {"human"}
+
+
+def test_simulated_evidence_does_not_wait_for_people_but_heeds_them():
+    disliked = replace(LIKED, win_share=Interval(mean=0.4, low=0.3, high=0.5))
+    assert failed(GOOD, standing=replace(REAL, real=False, human=None)) == set()
+    assert failed(GOOD, standing=replace(REAL, real=False, human=disliked)) == {"human"}
+
+
+def test_a_reward_model_that_surely_flatters_the_candidate_blocks():
+    flattered = replace(LIKED, overstatement=Interval(mean=0.2, low=0.11, high=0.3))
+    assert failed(GOOD, standing=replace(REAL, human=flattered)) == {"calibration"}
+    humble = replace(LIKED, overstatement=Interval(mean=-0.2, low=-0.3, high=-0.1))
+    assert failed(GOOD, standing=replace(REAL, human=humble)) == set()
+
+
+def test_one_report_vetoes_however_well_the_candidate_wins():
+    sure = replace(GOOD, win_rate=Interval(mean=1.0, low=1.0, high=1.0))
+    vetoed = replace(REAL, vetoes=("gen_1 was reported (1 user)",))
+    assert failed(sure, standing=vetoed) == {"vetoes"}
+    verdict = judge_release(sure, None, vetoed)
+    assert any("gen_1 was reported" in f.detail for f in verdict.findings)
+
+
+def test_a_label_that_moved_blocks():
+    assert failed(GOOD, standing=replace(REAL, label_faults=("snapshot 12",))) == {"labels"}
 
 
 def test_refuses_a_wrong_gate():

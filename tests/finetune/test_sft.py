@@ -17,6 +17,7 @@ from finetune.config import SftConfig
 from finetune.sft_trainer import imitation_rows, train_sft
 from reward_models.sequences import read_sequences
 from reward_models.session import trainer_arguments, training_session
+from reward_models.watch import Watch
 
 CONFIG = SftConfig(max_steps=6, batch_size=4, learning_rate=1e-3, device="cpu")
 
@@ -57,7 +58,7 @@ def test_equal_weights_are_trls_own_loss(backbone):
     with training_session(config) as scratch:
         stock = SFTTrainer(
             model=copy.deepcopy(backbone.model),
-            args=TrlSftConfig(**trainer_arguments(config, scratch)),
+            args=TrlSftConfig(**trainer_arguments(config, scratch, Watch())),
             train_dataset=rows,
             processing_class=backbone.tokenizer,
         )

@@ -14,6 +14,7 @@ import pytest
 
 from data_contracts.errors import FlywheelError
 from pipelines import launcher
+from pipelines.orchestrator import dagster_home
 from pipelines.settings import WheelSettings, write_resolved
 
 STAND_IN = """
@@ -84,6 +85,7 @@ PAGES = """
 import subprocess, sys
 from pathlib import Path
 from pipelines import launcher
+from pipelines.orchestrator import dagster_home
 
 server = '''
 import http.server, subprocess, sys
@@ -125,5 +127,5 @@ def test_pages_that_never_come_are_one_sentence(tmp_path, monkeypatch):
 def test_a_configuration_that_a_person_wrote_is_kept(tmp_path):
     (tmp_path / "dagster").mkdir()
     (tmp_path / "dagster" / "dagster.yaml").write_text("# mine\n")
-    assert launcher.prepare_home(tmp_path) == tmp_path / "dagster"
+    assert dagster_home(tmp_path) == tmp_path / "dagster"
     assert (tmp_path / "dagster" / "dagster.yaml").read_text() == "# mine\n"

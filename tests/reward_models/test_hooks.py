@@ -24,6 +24,8 @@ def test_hooks_shared_by_all_trainers(trainer):
 def test_hooks_of_the_loop():
     assert names(Trainer._get_num_items_in_batch) == ["self", "batch_samples", "device"]
     assert names(Trainer._get_train_sampler)[0] == "self"
+    assert names(Trainer._save) == ["self", "output_dir", "state_dict"]
+    assert names(Trainer._load_from_checkpoint) == ["self", "resume_from_checkpoint", "model"]
     assert "loss_is_scaled_for_ga" in inspect.getsource(Trainer.training_step)
 
 

@@ -17,6 +17,7 @@ from reward_models.scorer import RewardScorer
 from reward_models.sequences import read_sequences
 from reward_models.session import trainer_arguments, training_session
 from reward_models.trainer import train_reward
+from reward_models.watch import Watch
 
 CONFIG = RewardConfig(max_steps=30, batch_size=4, learning_rate=3e-3, device="cpu", seed=1)
 SHORT = CONFIG.model_copy(update={"max_steps": 4})
@@ -58,7 +59,7 @@ def test_equal_weights_are_trls_own_loss(backbone):
     with training_session(SHORT) as scratch:
         stock = RewardTrainer(
             model=reward_model_from(backbone),
-            args=TrlRewardConfig(**trainer_arguments(SHORT, scratch)),
+            args=TrlRewardConfig(**trainer_arguments(SHORT, scratch, Watch())),
             train_dataset=Dataset.from_dict(
                 {"chosen_ids": tokens("chosen_id"), "rejected_ids": tokens("rejected_id")}
             ),

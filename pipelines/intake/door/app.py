@@ -20,6 +20,7 @@ from fastapi.telemetry import TelemetryConfig
 from msgspec import Raw
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from data_contracts.errors import FlywheelError
 from data_contracts.labels import Label
@@ -152,6 +153,9 @@ def build_app(
     async def get_health() -> Response:
         return answer(200, {"status": "open"}, headers={})
 
+    # The same route without FastAPI's injection, which costs a third of a request and injects
+    # nothing here; the one below it is what the published schema is made from.
+    app.router.routes.insert(0, Route("/v1/events", post_events, methods=["POST"]))
     app.add_api_route("/v1/events", post_events, methods=["POST"], openapi_extra=EVENTS_EXTRA,
                       status_code=202, summary="Send events")  # fmt: skip
     app.add_api_route("/v1/health", get_health, methods=["GET"], openapi_extra=HEALTH_EXTRA,

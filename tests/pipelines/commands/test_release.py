@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from data_contracts.labels import GENERAL
 from pipelines.cli import MISTAKE
+from pipelines.settings import WheelSettings, write_resolved
 from pipelines.stores import CheckpointFields, open_stores
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -32,6 +33,8 @@ def checkpoint(stores, kind, value):
 
 @pytest.fixture
 def zone(root):
+    # A simulated zone: the rules for real evidence are in tests/pipelines/comparing.
+    write_resolved(WheelSettings(evidence="simulated"), root)
     stores = open_stores(root)
     return {name: checkpoint(stores, name, n) for n, name in enumerate(("sft", "dpo", "reward"))}
 
