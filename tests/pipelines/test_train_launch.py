@@ -10,6 +10,8 @@ import pytest
 from pipelines.piped import answer_file
 from pipelines.train_launch import launch
 
+NOTHING = dg.GraphDefinition(name="j")
+
 
 class Silent:
     """A Pipes client whose reader stopped before the last message."""
@@ -26,10 +28,12 @@ def launched(root, answer):
     wheel = SimpleNamespace(
         stores=SimpleNamespace(root=root), settings=SimpleNamespace(own_processes=True)
     )
-    context = SimpleNamespace(partition_key="turn-001")
-    return launch(
-        context, Silent(answer), wheel, module="pipelines.training", name="x", job={"a": 1}
-    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = instance.create_run_for_job(dg.JobDefinition(name="j", graph_def=NOTHING)).run_id
+        context = SimpleNamespace(partition_key="turn-001", instance=instance, run_id=run_id)
+        return launch(
+            context, Silent(answer), wheel, module="pipelines.training", name="x", job={"a": 1}
+        )
 
 
 def test_the_answer_is_read_from_its_file(tmp_path):

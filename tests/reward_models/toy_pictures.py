@@ -35,14 +35,13 @@ def small_backbone() -> Emu3Backbone:
 
 def spread_codebook(backbone: Emu3Backbone) -> None:
     """Put codebook entries where pictures fall: a random codebook gives all the same token."""
-    quantiser = backbone.model.model.vqmodel.quantize
-    seen: list[torch.Tensor] = []
-    hook = quantiser.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
-    backbone.tokenise(stack_pngs([picture(c, seed=900 + i) for c in COLOURS for i in range(8)]))
-    hook.remove()
-    states = torch.cat([s.movedim(2, -1).flatten(0, -2) for s in seen])
-    rows = torch.linspace(0, len(states) - 1, len(quantiser.embedding.weight)).long()
-    quantiser.embedding.weight.data.copy_(states[rows])
+    pictures = stack_pngs([picture(c, seed=900 + i) for c in COLOURS for i in range(8)])
+    values = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    with torch.inference_mode():
+        states = backbone.codec.encode(values).flatten(0, -2).clone()
+    codebook = backbone.model.model.vqmodel.quantize.embedding.weight
+    rows = torch.linspace(0, len(states) - 1, len(codebook)).long()
+    codebook.data.copy_(states[rows])
 
 
 def picture(colour: str, seed: int) -> bytes:

@@ -18,8 +18,6 @@ from pipelines.resources import Wheel
 from pipelines.settings import WheelSettings, write_resolved
 from pipelines.stores import open_stores
 
-AT = datetime(2026, 11, 22, tzinfo=UTC)
-
 
 def send(place, rows):
     with place.open() as client:
@@ -41,7 +39,7 @@ def test_the_same_rules_admit_what_a_file_brings_and_what_the_door_brings(place,
     rows += [event(20, kind="impression"), event(21, kind="edit", value=7.0),
              event(22, occurred_at="2999-01-01T00:00:00Z")]  # fmt: skip
     send(place, rows)
-    list(land_events(place.zone, now=AT, by="me"))
+    list(land_events(place.zone, now=datetime.now(UTC), by="me"))
     file = tmp_path / "e.jsonl"
     told = {"tenant_id": "acme", "received_at": "2026-11-01T00:00:00Z"}
     file.write_bytes(b"".join(written(row | told) + b"\n" for row in rows))
@@ -70,7 +68,7 @@ def test_the_command_lands_all_and_a_dry_run_nothing(place, capsys):
 
 def test_an_event_repeated_after_its_landing_is_still_known(place):
     send(place, event(1))
-    list(land_events(place.zone, now=AT, by="me"))
+    list(land_events(place.zone, now=datetime.now(UTC), by="me"))
     with place.open() as client:
         again = client.post("/v1/events", content=written(event(1)))
         assert again.json() == {"accepted": 0, "known": 1}
@@ -80,7 +78,7 @@ def test_an_event_repeated_after_its_landing_is_still_known(place):
 
 def test_what_has_landed_leaves_no_bytes_in_the_journal(place):
     send(place, [event(n, user_id="u_erase_me") for n in range(500)])
-    list(land_events(place.zone, now=AT, by="me"))
+    list(land_events(place.zone, now=datetime.now(UTC), by="me"))
     left = b"".join(f.read_bytes() for f in journal_folder(place.zone).iterdir() if f.is_file())
     assert b"u_erase_me" not in left
     assert b"ev_499" in left
@@ -97,7 +95,7 @@ def test_a_journal_of_another_label_than_its_zone_is_refused_and_waits(place):
     open_stores(place.zone).catalogue.register("append/events", "events", ["other"])
     send(place, event(1))
     with pytest.raises(SensitivityError):
-        list(land_events(place.zone, now=AT, by="me"))
+        list(land_events(place.zone, now=datetime.now(UTC), by="me"))
     assert waiting_events(place.zone) == 1
 
 
