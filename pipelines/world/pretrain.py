@@ -3,17 +3,13 @@
     python -m pipelines.world.pretrain --out FOLDER
 
 The base model learns a mixture of good and flawed scenes to the plateau of its held-out
-likelihood: competent and undiscriminating, as raw pre-trained models are. In between it sees
-careful scenes alone: which colour belongs to which shape costs so little likelihood beside flaws
-and speckles that the mixture alone teaches it too slowly.
+likelihood: competent and undiscriminating, as raw pre-trained models are.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,31 +30,12 @@ from pipelines.world.scenes import draw_care, draw_scene
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One stretch of the language model's training, with a learning rate schedule of its own."""
-
-    scenes: int  # drawn, none of them seen twice; the last thousand are held out
-    steps: int  # of 32 scenes
-    learning_rate: float
-    careful: bool  # scenes without flaws alone
-
-
-STAGES: Final = (
-    Stage(scenes=210_000, steps=6500, learning_rate=5e-3, careful=False),
-    Stage(scenes=49_000, steps=1500, learning_rate=4e-3, careful=True),
-    Stage(scenes=65_000, steps=2000, learning_rate=4e-3, careful=False),
-)
-_HELD_OUT: Final = 1000
-
-
 class SceneSource:
-    """An endless mixture of prompts and scenes, of all degrees of care or careful alone."""
+    """An endless mixture of prompts and scenes of all degrees of care."""
 
-    def __init__(self, seed: int, *, careful: bool = False) -> None:
+    def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         self._requests = every_request()
-        self._careful = careful
 
     def pictures(self, count: int) -> Pixels:
         """Draw (count, 32, 32, 3) pictures."""
@@ -69,7 +46,7 @@ class SceneSource:
         rng = self._rng
         picks = rng.integers(len(self._requests), size=count)
         heads = rng.integers(len(HEADERS), size=count)
-        cares = np.ones(count) if self._careful else draw_care(count, rng=rng)
+        cares = draw_care(count, rng=rng)
         texts = [self._requests[i].text(HEADERS[h]) for i, h in zip(picks, heads, strict=True)]
         pictures = [
             draw_scene(self._requests[i], care=float(c), rng=rng)
@@ -86,29 +63,29 @@ def fresh_backbone(seed: int) -> Emu3Backbone:
     return Emu3Backbone(Emu3ForConditionalGeneration(tiny_config(tokenizer)), tokenizer)
 
 
-def train_stage(
+def train_language_on_scenes(
     backbone: Emu3Backbone,
-    stage: Stage,
+    source: SceneSource,
     teacher: Tensor,
     *,
-    seed: int,
+    scenes: int,
+    steps: int,
     bar: Progress,
 ) -> LanguageRun:
     """Train the language model on scenes as the *teacher* names them.
 
     The encoder learns the same names, but misses some: the model need not learn its mistakes.
     """
-    source = SceneSource(seed, careful=stage.careful)
     side = backbone.model.model.vqmodel.spatial_scale_factor
-    drawing = bar.add_task("scenes into tokens", total=stage.scenes)
+    drawing = bar.add_task("scenes into tokens", total=scenes)
     texts: list[str] = []
     codes: list[Codes] = []
-    while len(texts) < stage.scenes:
-        some, pictures = source.examples(min(1000, stage.scenes - len(texts)))
+    while len(texts) < scenes:
+        some, pictures = source.examples(min(1000, scenes - len(texts)))
         texts += some
         codes += name_patches(pictures, teacher, side=side)
         bar.update(drawing, completed=len(texts))
-    task = bar.add_task("careful scenes" if stage.careful else "all scenes", total=stage.steps)
+    task = bar.add_task("language model", total=steps)
 
     def progress(step: int, loss: float, held_out: float | None) -> None:
         bar.update(task, completed=step + 1)
@@ -116,14 +93,7 @@ def train_stage(
             bar.console.print(f"step {step}: loss {loss:.4f}, held out {held_out:.4f}")
 
     return train_language(
-        backbone,
-        texts,
-        codes,
-        held_out=_HELD_OUT,
-        steps=stage.steps,
-        batch_size=32,
-        learning_rate=stage.learning_rate,
-        progress=progress,
+        backbone, texts, codes, held_out=1000, steps=steps, batch_size=32, progress=progress
     )
 
 
@@ -133,6 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizer-steps", type=int, default=2400)
+    parser.add_argument("--language-steps", type=int, default=6500)
+    parser.add_argument("--scenes", type=int, default=210_000)
     parser.add_argument("--tokenizer-from", type=Path, help="keep the tokenizer of this checkpoint")
     told = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the same sums in the same order, on every machine
@@ -155,20 +127,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 progress=lambda step, _: bar.update(task, completed=step + 1),
             )
             backbone.save(told.out)
-        runs = [
-            train_stage(backbone, stage, teacher, seed=told.seed + 1 + number, bar=bar)
-            for number, stage in enumerate(STAGES)
-        ]
+        run = train_language_on_scenes(
+            backbone,
+            SceneSource(told.seed + 1),
+            teacher,
+            scenes=told.scenes,
+            steps=told.language_steps,
+            bar=bar,
+        )
     backbone.save(told.out)
-    curves = [
-        {
-            "stage": asdict(stage),
-            "held_out": run.held_out,
-            "train": run.train[:: max(len(run.train) // 100, 1)],
-        }
-        for stage, run in zip(STAGES, runs, strict=True)
-    ]
-    (told.out / "pretraining.json").write_text(json.dumps(curves) + "\n", "utf-8")
+    curve = {"held_out": run.held_out, "train": run.train[:: max(len(run.train) // 200, 1)]}
+    (told.out / "pretraining.json").write_text(json.dumps(curve) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
