@@ -40,8 +40,14 @@ def make_place(root):
 
 
 def served(place):
-    """Open the place's door in a process of its own, which prints its address first."""
+    """Open the place's door in a process of its own, which prints its address first.
+
+    It starts with SIGTERM's default action: one that this process had ignored would be inherited,
+    and uvicorn, which ends by the signal that stopped it, would end with 0 instead.
+    """
     command = [sys.executable, "-c", f"""
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 from pathlib import Path
 from pipelines.intake.door.serving import open_door
 open_door(Path({str(place.folder)!r}), host="127.0.0.1", port=0,
