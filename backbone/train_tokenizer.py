@@ -83,11 +83,13 @@ def train_tokenizer(
 
 def name_patches(pictures: Pixels, teacher: Tensor, *, side: int) -> list[Codes]:
     """Name every patch of (n, height, width, 3) pictures as *teacher* does: n code arrays."""
-    parts = [
-        nearest_patch(_to_tensor(pictures[start : start + _CHUNK]), teacher, side=side).numpy()
-        for start in range(0, len(pictures), _CHUNK)
-    ]
-    return [codes for part in parts for codes in part]
+    n, height, width = pictures.shape[:3]
+    # Room for all names before any distance: names kept between freed distances pin the heap.
+    named = np.empty((n, height // side, width // side), np.int64)
+    for start in range(0, n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        named[part] = nearest_patch(_to_tensor(pictures[part]), teacher, side=side).numpy()
+    return list(named)
 
 
 def frequent_patches(draw: Callable[[int], Pixels], *, side: int, count: int) -> Tensor:
