@@ -1,5 +1,6 @@
 """Launches a training process for an asset and brings its figures to the Dagster page."""
 
+import gc
 import json
 import os
 import sys
@@ -58,10 +59,20 @@ def launch(
     if wheel.settings.own_processes:
         figures = _in_own_process(context, pipes, module=module, file=file, job=job)
     else:
-        figures = import_module(module).run_file(file, silent)
+        figures = _in_this_process(module, file)
     result = folder / f"{context.partition_key}-{name}.result.json"
     result.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", "utf-8")
     return dict(figures)
+
+
+def _in_this_process(module: str, file: Path) -> dict[str, Any]:
+    # A trainer collects garbage when it ends: what was here before it is left out of the search.
+    gc.freeze()
+    try:
+        figures: dict[str, Any] = import_module(module).run_file(file, silent)
+    finally:
+        gc.unfreeze()
+    return figures
 
 
 def _in_own_process(

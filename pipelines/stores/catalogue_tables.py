@@ -89,8 +89,11 @@ def prepared_engine(url: str, metadata: sa.MetaData) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
-    with transaction(engine) as connection:
-        metadata.create_all(connection)
+    with transaction(engine, writes=False) as connection:
+        known = set(sa.inspect(connection).get_table_names())
+    if not known.issuperset(metadata.tables):
+        with transaction(engine) as connection:
+            metadata.create_all(connection)
     return engine
 
 
