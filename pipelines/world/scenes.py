@@ -74,6 +74,9 @@ FLAWS: Final = {
 def draw_scene(request: Request, *, care: float, rng: np.random.Generator) -> Pixels:
     """Draw a scene for *request* as somebody of this care would.
 
+    Who draws goes from left to right in the order of the request, and what stands above the
+    ground is what was named first: what a thing is follows from where it is, in flawed scenes too.
+
     Args:
         request: what to draw.
         care: in [0, 1]; 1 draws without flaw, 0 shows each flaw twice as often as `FLAWS` says.
@@ -83,14 +86,13 @@ def draw_scene(request: Request, *, care: float, rng: np.random.Generator) -> Pi
         (32, 32, 3) pixels.
     """
     flawed = {flaw: rng.random() < 2 * (1 - care) * share for flaw, share in FLAWS.items()}
-    kinds = _wanted(request, flawed, rng)
-    things = _place(request, kinds, flawed, rng)
-    if flawed["floating"] and things:
-        k = int(rng.integers(len(things)))
+    first, second = _wanted(request, flawed, rng)
+    things = _place(request, first, second, misplaced=flawed["relation"], rng=rng)
+    if flawed["floating"]:
+        k = next(i for i, t in enumerate(things) if (t.colour, t.shape) == first[0])
         things[k] = replace(things[k], y=max(0, things[k].y - int(rng.integers(1, 4))))
     if flawed["overlap"] and len(things) > 1:
-        k = int(rng.integers(1, len(things)))
-        things[k] = replace(things[k], x=min(COLUMNS - 2, things[0].x + 1), y=things[0].y)
+        things[1] = replace(things[1], x=min(COLUMNS - 2, things[0].x + 1), y=things[0].y)
     sky = "day" if rng.random() < 0.5 else "night"
     speckles = int(rng.integers(2, 6)) if flawed["speckle"] else 0
     holes = int(rng.integers(1, 4)) if flawed["ragged"] else 0
@@ -157,39 +159,29 @@ def _wanted(
 
 def _place(
     request: Request,
-    kinds: tuple[list[Kind], list[Kind]],
-    flawed: dict[str, bool],
-    rng: np.random.Generator,
-) -> list[Thing]:
-    first, second = kinds
-    if request.relation == "on":
-        x = int(rng.integers(COLUMNS - 1))
-        top, below = first[0], second[0]
-        if flawed["relation"]:
-            top, below = below, top
-        return [
-            Thing(colour=below[0], shape=below[1], x=x, y=STANDING),
-            Thing(colour=top[0], shape=top[1], x=x, y=STANDING - 2),
-        ]
-    row = _order(request, first, second, flawed, rng)
-    columns = _columns(len(row), rng=rng)
-    return [
-        Thing(colour=c, shape=s, x=x, y=STANDING) for (c, s), x in zip(row, columns, strict=True)
-    ]
-
-
-def _order(
-    request: Request,
     first: list[Kind],
     second: list[Kind],
-    flawed: dict[str, bool],
+    *,
+    misplaced: bool,
     rng: np.random.Generator,
-) -> list[Kind]:
-    if request.relation in ("left of", "right of"):
-        left = (request.relation == "left of") != flawed["relation"]
-        return first + second if left else second + first
-    row = first + second
-    return [row[i] for i in rng.permutation(len(row))]
+) -> list[Thing]:
+    """Place the things from left to right; one that stands on another comes after it.
+
+    Misplaced things stand beside instead of on each other, and the other way round. They are
+    not exchanged: a tiny model mixes the colours and shapes of exchanged groups up
+    (docs/decisions/tiny-backbone.md).
+    """
+    beside = request.relation in ("left of", "right of")
+    stacked = misplaced if beside else request.relation == "on" and not misplaced
+    top, standing = (first[:1], first[1:]) if stacked else ([], first)
+    swap = request.relation in ("right of", "on")
+    row = second + standing if swap else standing + second
+    columns = _columns(len(row), rng=rng)
+    things = [
+        Thing(colour=c, shape=s, x=x, y=STANDING) for (c, s), x in zip(row, columns, strict=True)
+    ]
+    under = 0 if swap else len(standing)
+    return things + [Thing(colour=c, shape=s, x=columns[under], y=STANDING - 2) for c, s in top]
 
 
 def _columns(count: int, *, rng: np.random.Generator) -> list[int]:

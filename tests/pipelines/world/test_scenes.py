@@ -19,6 +19,7 @@ from pipelines.world.scenes import (
 from pipelines.world.truth import judge, read_scenes
 
 REQUESTS = every_request()
+ASKED = {"red disc", "blue square"}
 
 
 def test_a_scene_is_painted_pixel_by_pixel():
@@ -90,3 +91,22 @@ def test_care_is_spread_around_its_mean():
     assert cares.mean() == pytest.approx(0.4, abs=0.01)
     assert cares.min() < 0.01
     assert cares.max() > 0.99
+
+
+@pytest.mark.parametrize("relation", ["left of", "right of", "on", "and"])
+def test_flawed_scenes_misplace_things_but_never_exchange_them(relation):
+    """What is told apart by its place is told apart in flawed scenes too: 600 drawn carelessly."""
+    request = parse_request(f"a red disc {relation} a blue square")
+    rng = np.random.default_rng(11)
+    pictures = np.stack([draw_scene(request, care=0.0, rng=rng) for _ in range(600)])
+    twos = [scene.things for scene in read_scenes(pictures) if len(scene.things) == 2]
+    kinds = [{(t.colour, t.shape): t for t in things} for things in twos]
+    asked = [("red", "disc"), ("blue", "square")]
+    pairs = [[k[kind] for kind in asked] for k in kinds if k.keys() >= set(asked)]
+    assert len(pairs) > 40
+    ground = STANDING * 4
+    level = [a.x < b.x for a, b in pairs if a.y == b.y == ground]
+    assert all(level) if relation in ("left of", "and") else not any(level)
+    assert not [b for a, b in pairs if a.y == ground and b.y < ground]
+    stacked = np.mean([a.x == b.x and a.y < b.y for a, b in pairs])
+    assert stacked == 0 if relation == "and" else 0.25 < stacked < 0.8
