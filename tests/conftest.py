@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says something about the machine, nothing about the code.
+hypothesis.settings.register_profile("flywheel", deadline=None)
+hypothesis.settings.load_profile("flywheel")
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
