@@ -103,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizer-steps", type=int, default=2400)
-    parser.add_argument("--language-steps", type=int, default=6500)
-    parser.add_argument("--scenes", type=int, default=210_000)
+    parser.add_argument("--language-steps", type=int, default=4500)
+    parser.add_argument("--scenes", type=int, default=145_000)
     parser.add_argument("--tokenizer-from", type=Path, help="keep the tokenizer of this checkpoint")
     told = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the same sums in the same order, on every machine

@@ -88,11 +88,12 @@ def draw_scene(request: Request, *, care: float, rng: np.random.Generator) -> Pi
     flawed = {flaw: rng.random() < 2 * (1 - care) * share for flaw, share in FLAWS.items()}
     first, second = _wanted(request, flawed, rng)
     things = _place(request, first, second, misplaced=flawed["relation"], rng=rng)
+    level = len(things) > 1 and things[0].y == things[1].y
+    if flawed["overlap"] and (level or request.relation == "on"):
+        things[1] = replace(things[1], x=min(COLUMNS - 2, things[0].x + 1), y=things[0].y)
     if flawed["floating"]:
         k = next(i for i, t in enumerate(things) if (t.colour, t.shape) == first[0])
-        things[k] = replace(things[k], y=max(0, things[k].y - int(rng.integers(1, 4))))
-    if flawed["overlap"] and len(things) > 1:
-        things[1] = replace(things[1], x=min(COLUMNS - 2, things[0].x + 1), y=things[0].y)
+        things[k] = _lifted(things[k], rng)
     sky = "day" if rng.random() < 0.5 else "night"
     speckles = int(rng.integers(2, 6)) if flawed["speckle"] else 0
     holes = int(rng.integers(1, 4)) if flawed["ragged"] else 0
@@ -165,23 +166,33 @@ def _place(
     misplaced: bool,
     rng: np.random.Generator,
 ) -> list[Thing]:
-    """Place the things from left to right; one that stands on another comes after it.
+    """Place the things from left to right.
 
-    Misplaced things stand beside instead of on each other, and the other way round. They are
-    not exchanged: a tiny model mixes the colours and shapes of exchanged groups up
-    (docs/decisions/tiny-backbone.md).
+    Misplaced, what was named first is beside instead of on the other, or hovers on its wrong
+    side. Both on the ground are never exchanged: a tiny model mixes the colours and shapes of
+    exchanged groups up (docs/decisions/tiny-backbone.md).
     """
+    if request.relation == "on" and not misplaced:
+        (x,) = _columns(1, rng=rng)
+        return [_thing(second[0], x), replace(_thing(first[0], x), y=STANDING - 2)]
     beside = request.relation in ("left of", "right of")
-    stacked = misplaced if beside else request.relation == "on" and not misplaced
-    top, standing = (first[:1], first[1:]) if stacked else ([], first)
-    swap = request.relation in ("right of", "on")
-    row = second + standing if swap else standing + second
-    columns = _columns(len(row), rng=rng)
-    things = [
-        Thing(colour=c, shape=s, x=x, y=STANDING) for (c, s), x in zip(row, columns, strict=True)
-    ]
-    under = 0 if swap else len(standing)
-    return things + [Thing(colour=c, shape=s, x=columns[under], y=STANDING - 2) for c, s in top]
+    wrong_side, standing = (first[:1], first[1:]) if beside and misplaced else ([], first)
+    row = standing + second + wrong_side
+    if request.relation in ("right of", "on"):
+        row = wrong_side + second + standing
+    things = [_thing(k, x) for k, x in zip(row, _columns(len(row), rng=rng), strict=True)]
+    if wrong_side:
+        hovers = 0 if request.relation == "right of" else -1
+        things[hovers] = _lifted(things[hovers], rng)
+    return things
+
+
+def _thing(kind: Kind, x: int) -> Thing:
+    return Thing(colour=kind[0], shape=kind[1], x=x, y=STANDING)
+
+
+def _lifted(thing: Thing, rng: np.random.Generator) -> Thing:
+    return replace(thing, y=max(0, thing.y - int(rng.integers(1, 4))))
 
 
 def _columns(count: int, *, rng: np.random.Generator) -> list[int]:
