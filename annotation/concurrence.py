@@ -23,7 +23,7 @@ class Concurrence:
 
     row: IntArray  # of the comparisons that were given
     share: FloatArray  # of the others who chose the same side, in [0, 1]
-    apart: FloatArray  # share minus what all who judged that pair share on average
+    apart: FloatArray  # share minus how far those others agree among themselves; NaN: one other
 
 
 def judged_answers(annotations: pa.Table) -> pa.Table:
@@ -85,10 +85,33 @@ def concurrence(compared: pa.Table, who: IntArray) -> Concurrence:
     others = total[unit] - 1
     same = np.where(side > 0, first[unit], total[unit] - first[unit]) - 1
     shared = others > 0
-    row, unit, share = row[shared], unit[shared], same[shared] / others[shared]
-    # Held against what all agreed on the same pair, or one who drifts would pull all others along.
-    usual = over(np.bincount(unit, weights=share), np.bincount(unit).astype(np.float64))
-    return Concurrence(row=row, share=share, apart=share - usual[unit])
+    row, same, others = row[shared], same[shared], others[shared]
+    # Their own agreement, which this annotator has no part in: two of them, drawn at random.
+    differ = others - same
+    alike = over(
+        same * (same - 1) + differ * (differ - 1), (others * (others - 1)).astype(np.float64)
+    )
+    share = same / others
+    return Concurrence(row=row, share=share, apart=share - alike)
+
+
+def tasks_of_rows(rows: pa.Table) -> IntArray:
+    """Return (n,) the task that each row answers, numbered from 0."""
+    coded = pc.dictionary_encode(rows["task_id"]).combine_chunks()
+    return np.asarray(coded.indices.to_numpy(), dtype=np.int64)
+
+
+def tasks_each(place: IntArray, task: IntArray, size: int) -> FloatArray:
+    """Return (size,) how many tasks lie at each place: what somebody says of one hangs together."""
+    met = np.unique(np.column_stack([place, task]), axis=0)
+    return np.bincount(met[:, 0], minlength=size).astype(np.float64)
+
+
+def mean_of_tasks(values: FloatArray, task: IntArray) -> FloatArray:
+    """Return the mean of each task's values, tasks in the order of their first one."""
+    _, begins, place = np.unique(task, return_index=True, return_inverse=True)
+    means = over(np.bincount(place, weights=values), np.bincount(place))
+    return means[np.argsort(begins)]
 
 
 def last_of_each(unit: IntArray, who: IntArray) -> BoolArray:

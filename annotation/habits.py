@@ -11,9 +11,12 @@ from annotation.answer_table import FloatArray, IntArray
 from annotation.concurrence import (
     apart_with_interval,
     last_of_each,
+    mean_of_tasks,
     over,
     share_interval,
     sides_of_pairs,
+    tasks_each,
+    tasks_of_rows,
 )
 
 _HASTY: Final = 0.25  # of the median time that everybody takes for such a question
@@ -33,8 +36,7 @@ def pace(judged: pa.Table, who: IntArray, people: int) -> dict[str, Any]:
         who: annotator of each row, from 0.
         people: how many there are.
     """
-    task = pc.dictionary_encode(judged["task_id"]).combine_chunks().indices
-    once = last_of_each(task.to_numpy().astype(np.int64), who)
+    once = last_of_each(tasks_of_rows(judged), who)
     lead = judged["lead_time_s"].to_numpy().astype(np.float64)
     kind = judged["kind"].to_numpy()
     timed = once & np.isfinite(lead)
@@ -72,7 +74,9 @@ def anchoring(judged: pa.Table, who: IntArray, people: int) -> dict[str, Any]:
     kept = pc.fill_null(pc.equal(origin, "prediction"), False).to_numpy().astype(np.bool_)
     count = np.bincount(who, weights=predicted, minlength=people)
     share = over(np.bincount(who, weights=kept, minlength=people), count)
-    low, high = share_interval(share, count)
+    low, high = share_interval(
+        share, tasks_each(who[predicted], tasks_of_rows(judged)[predicted], people)
+    )
     lost = _agreement_lost(judged, who, people, predicted=predicted, kept=kept)
     return {
         "predicted": count.astype(np.int64), "kept": share, "kept_low": low, "kept_high": high,
@@ -87,18 +91,22 @@ def _agreement_lost(
     compared = pc.equal(judged["kind"], "comparison").to_numpy().astype(np.bool_)
     unit, side = sides_of_pairs(judged.filter(pa.array(compared)))
     by, kept, own = who[compared], kept[compared], ~predicted[compared]
-    counts = (side != 0) & last_of_each(unit, by)
-    unit, side, by, kept, own = (each[counts] for each in (unit, side, by, kept, own))
+    task, counts = tasks_of_rows(judged)[compared], (side != 0) & last_of_each(unit, by)
+    unit, side, by, kept, own, task = (each[counts] for each in (unit, side, by, kept, own, task))
     size = int(unit.max(initial=-1)) + 1
     unaided = np.bincount(unit, weights=own, minlength=size)
     first = np.bincount(unit, weights=own & (side > 0), minlength=size)
     same = np.where(side > 0, first[unit], unaided[unit] - first[unit]) - own
     share = over(same, unaided[unit] - own)
     known = np.isfinite(share)
-    found = [
-        apart_with_interval(share[known & own & (by == r)], share[known & kept & (by == r)])
-        for r in range(people)
-    ]
+    found = []
+    for r in range(people):
+        alone, aided = (known & of & (by == r) for of in (own, kept))
+        found.append(
+            apart_with_interval(
+                *(mean_of_tasks(share[each], task[each]) for each in (alone, aided))
+            )
+        )
     return np.array(found, dtype=np.float64).reshape(-1, 3)
 
 

@@ -14,9 +14,12 @@ from annotation.concurrence import (
     apart_with_interval,
     concurrence,
     judged_answers,
+    mean_of_tasks,
     over,
     pairs_as_units,
     share_interval,
+    tasks_each,
+    tasks_of_rows,
 )
 from annotation.gold import GOLD, gold_answers
 from annotation.habits import anchoring, pace
@@ -95,8 +98,10 @@ def annotator_quality(annotations: pa.Table, *, gold: pa.Table | None = None) ->
 
     Agreement is with the others who judged the same pair and aspect, ties left out: nobody is
     held to themselves, and nobody's truth is known. Drift compares the halves of an annotator's
-    work, in the order in which it was given, beside everybody's agreement on the same pairs; the
-    trend is its slope over weeks. Two that copy one another agree: see `cohorts`.
+    work, in the order in which it was given, beside how far the others agree among themselves on
+    the same pairs; the trend is its slope over weeks. Intervals count tasks, not rows: what
+    somebody says of one pair's aspects hangs together. Two that copy one another agree: see
+    `cohorts`.
 
     Args:
         annotations: rows of the annotation contract.
@@ -138,18 +143,24 @@ def _side(compared: pa.Table, who: Any, people: int) -> dict[str, Any]:
     left_won = sided & ((value > 0) == left_first)
     count = np.bincount(who, weights=sided, minlength=people)
     share = over(np.bincount(who, weights=left_won, minlength=people), count)
-    low, high = share_interval(share, count)
+    tasks = tasks_each(who[sided], tasks_of_rows(compared)[sided], people)
+    low, high = share_interval(share, tasks)
     return {"sided": count.astype(np.int64), "left_share": share, "left_low": low,
             "left_high": high}  # fmt: skip
 
 
 def _together(compared: pa.Table, who: Any, held: Concurrence, people: int) -> dict[str, Any]:
     by, week = who[held.row], weeks_since(compared["updated_at"])[held.row]
+    task = tasks_of_rows(compared)[held.row]
     count = np.bincount(by, minlength=people).astype(np.float64)
     mean = over(np.bincount(by, weights=held.share, minlength=people), count)
-    low, high = share_interval(mean, count)
-    drift = [_halves(held.apart[by == r]) for r in range(people)]
-    trend = [_slope(week[by == r], held.apart[by == r]) for r in range(people)]
+    low, high = share_interval(mean, tasks_each(by, task, people))
+    drift, trend = [], []
+    for r in range(people):
+        own = (by == r) & np.isfinite(held.apart)
+        apart, when = (mean_of_tasks(each[own], task[own]) for each in (held.apart, week))
+        drift.append(_halves(apart))
+        trend.append(_slope(when, apart))
     return {
         "shared": count.astype(np.int64), "agrees": mean, "agrees_low": low, "agrees_high": high,
         **_with_edges("drift", drift), **_with_edges("trend", trend),
@@ -164,7 +175,8 @@ def _known(annotations: pa.Table, gold: pa.Table, names: list[str]) -> dict[str,
     place, right = who.to_numpy().astype(np.int64), known["right"].to_numpy().astype(np.float64)
     count = np.bincount(place, minlength=len(names)).astype(np.float64)
     share = over(np.bincount(place, weights=right, minlength=len(names)), count)
-    low, high = share_interval(share, count)
+    tasks = tasks_each(place, tasks_of_rows(known), len(names))
+    low, high = share_interval(share, tasks)
     return {"gold": count.astype(np.int64), "gold_right": share, "gold_low": low,
             "gold_high": high}  # fmt: skip
 

@@ -8,7 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotation.answer_table import FloatArray
-from annotation.concurrence import concurrence, judged_answers, over, share_interval
+from annotation.concurrence import (
+    concurrence,
+    judged_answers,
+    over,
+    share_interval,
+    tasks_each,
+    tasks_of_rows,
+)
 from annotation.gold import GOLD, gold_answers
 
 _WEEK_S: Final = 7 * 24 * 3600.0
@@ -60,15 +67,22 @@ def annotator_weeks(annotations: pa.Table, *, gold: pa.Table | None = None) -> p
         "median_s": _medians(judged["lead_time_s"].to_numpy(), place, len(cell)),
     }
     pairs = pc.equal(judged["kind"], "comparison").to_numpy().astype(np.bool_)
-    held = concurrence(judged.filter(pa.array(pairs)), at[pairs, 0])
-    columns |= _shares("shared", "agrees", "agrees", held.share, place[pairs][held.row], len(cell))
+    compared = judged.filter(pa.array(pairs))
+    held = concurrence(compared, at[pairs, 0])
+    columns |= _shares(
+        "shared", "agrees", "agrees", held.share, place[pairs][held.row],
+        tasks_of_rows(compared)[held.row], len(cell),
+    )  # fmt: skip
     found = gold_answers(dated, GOLD.empty_table() if gold is None else gold)
     found = found.filter(pc.is_in(found["annotator_id"], value_set=pa.array(names)))
     number = {(who, week): n for n, (who, week) in enumerate(cell.tolist())}
     known = [number.get((who, week), -1) for who, week in cells(found).tolist()]
     of_cell = np.array(known, np.int64)
-    right = found["right"].to_numpy().astype(np.float64)[of_cell >= 0]
-    columns |= _shares("gold", "gold_right", "gold", right, of_cell[of_cell >= 0], len(cell))
+    kept = of_cell >= 0
+    right = found["right"].to_numpy().astype(np.float64)[kept]
+    columns |= _shares(
+        "gold", "gold_right", "gold", right, of_cell[kept], tasks_of_rows(found)[kept], len(cell)
+    )
     return pa.table(
         {
             field.name: pa.array(
@@ -98,11 +112,11 @@ def _monday(number: int) -> date:
 
 
 def _shares(
-    count: str, share: str, edges: str, values: FloatArray, place: Any, size: int
+    count: str, share: str, edges: str, values: FloatArray, place: Any, task: Any, size: int
 ) -> dict[str, Any]:
     n = np.bincount(place, minlength=size).astype(np.float64)
     mean = over(np.bincount(place, weights=values, minlength=size), n)
-    low, high = share_interval(mean, n)
+    low, high = share_interval(mean, tasks_each(place, task, size))
     return {count: n.astype(np.int64), share: mean, f"{edges}_low": low, f"{edges}_high": high}
 
 
