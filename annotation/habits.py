@@ -99,7 +99,7 @@ def _agreement_lost(
     same = np.where(side > 0, first[unit], unaided[unit] - first[unit]) - own
     share = over(same, unaided[unit] - own)
     known = np.isfinite(share)
-    found = []
+    found: list[tuple[float, float, float]] = []
     for r in range(people):
         alone, aided = (known & of & (by == r) for of in (own, kept))
         found.append(

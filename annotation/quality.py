@@ -155,7 +155,8 @@ def _together(compared: pa.Table, who: Any, held: Concurrence, people: int) -> d
     count = np.bincount(by, minlength=people).astype(np.float64)
     mean = over(np.bincount(by, weights=held.share, minlength=people), count)
     low, high = share_interval(mean, tasks_each(by, task, people))
-    drift, trend = [], []
+    drift: list[tuple[float, float, float]] = []
+    trend: list[tuple[float, float, float]] = []
     for r in range(people):
         own = (by == r) & np.isfinite(held.apart)
         apart, when = (mean_of_tasks(each[own], task[own]) for each in (held.apart, week))

@@ -21,7 +21,7 @@ from data_contracts.schemas import ANNOTATION
 from pipelines.append_io import read_batch
 from pipelines.assets.turns import TURNS, turn_name
 from pipelines.io_managers import PARENTS
-from pipelines.labelling.quality_figures import quality_figures, told_in_numbers
+from pipelines.labelling.quality_figures import standing_figures, told_in_numbers
 from pipelines.labelling.quality_page import agreement_page, quality_page
 from pipelines.labelling.quality_sources import gold_of_zone
 from pipelines.resources import AnnotationDesk, Wheel
@@ -29,6 +29,7 @@ from pipelines.stores.enforcer import split_rows
 from pipelines.world.desk import turn_number
 
 _OUT = {"key_prefix": "annotation", "io_manager_key": "tables"}
+_Rows = dg.Output[pa.Table]
 _STUDIO_ASPECTS = ("prompt_alignment", "physical_plausibility", "aesthetics", "overall")
 
 
@@ -91,10 +92,9 @@ def annotations(
     answers = conform(desk.pull(context.partition_key), ANNOTATION, what="annotations")
     accepted, refused = split_rows(answers, load_contract("annotation"), now=datetime.now(UTC))
     parent = wheel.stores.catalogue.pointer(f"annotation/annotation_tasks/{context.partition_key}")
-    figures = quality_figures(
+    figures = standing_figures(
         accepted,
         gold=gold_of_zone(Path(wheel.root)),
-        scope=context.partition_key,
         rng=np.random.default_rng(wheel.settings.seed),
     )
     return dg.Output(
@@ -138,14 +138,7 @@ def critiques(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.T
 )
 def annotation_reports(
     context: dg.AssetExecutionContext, wheel: Wheel
-) -> tuple[
-    dg.Output[pa.Table],
-    dg.Output[pa.Table],
-    dg.Output[pa.Table],
-    dg.Output[pa.Table],
-    dg.Output[pa.Table],
-    dg.Output[pa.Table],
-]:
+) -> tuple[_Rows, _Rows, _Rows, _Rows, _Rows, _Rows]:
     """How much each annotator's judgement is worth, and what they say together; for people."""
     digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
     seed = [wheel.settings.seed, turn_number(context.partition_key)]

@@ -1,7 +1,7 @@
 """`flywheel annotate`: a Label Studio with annotators and labelling projects on it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -111,6 +111,10 @@ def annotate_app() -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    for command in (up, down, status, report, gold, budget):
-        app.command(command.__name__)(command)
+    commands: dict[str, Any] = {
+        "up": up, "down": down, "status": status, "report": report, "gold": gold,
+        "budget": budget,
+    }  # fmt: skip
+    for name, command in commands.items():
+        app.command(name)(command)
     return app

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
+import numpy as np
 
 from data_contracts.errors import FlywheelError
 from pipelines.assets.turns import TURNS
 from pipelines.labelling.desk import LabelStudioDesk, tasks_of
+from pipelines.labelling.gold import gold_of
 from pipelines.labelling.ledger import open_assignments, open_ledger
 from pipelines.labelling.push import push_assignments
-from pipelines.labelling.quality_figures import told_in_numbers
-from pipelines.labelling.quality_sources import figures_of_zone
+from pipelines.labelling.quality_figures import standing_figures, told_in_numbers
 from pipelines.labelling.service import client_of
-from pipelines.labelling.sync import sync_answers
+from pipelines.labelling.sync import annotations_of, sync_answers
 from pipelines.stores import open_stores
 
 _TASKS: Final = dg.AssetKey(["annotation", "annotation_tasks"])
@@ -86,11 +87,17 @@ def answers_sensor(root: Path) -> dg.SensorDefinition:
 
 def _observed(root: Path, turns: Sequence[str]) -> list[dg.AssetObservation]:
     """Say how annotators do, while a turn still waits for answers: plotted over time by Dagster."""
+    ledger = open_ledger(root)
+    known = gold_of(ledger)
     return [
         dg.AssetObservation(
             ["annotation", "annotations"],
             partition=turn,
-            metadata=told_in_numbers(figures_of_zone(root, turn)),
+            metadata=told_in_numbers(
+                standing_figures(
+                    annotations_of(ledger, turn), gold=known, rng=np.random.default_rng(0)
+                )
+            ),
         )
         for turn in turns
     ]

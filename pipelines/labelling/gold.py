@@ -36,7 +36,7 @@ def record_gold(ledger: sa.Engine, known: Sequence[Known]) -> int:
     """
     with transaction(ledger) as connection:
         before = {row.task_id: row for row in connection.execute(sa.select(GOLD))}
-        fresh = {}
+        fresh: dict[str, dict[str, Any]] = {}
         for each in known:
             row, there = _as_row(each), before.get(each.question.task_id)
             if there is None or (
@@ -57,7 +57,7 @@ def gold_of(ledger: sa.Engine) -> pa.Table:
     """
     with transaction(ledger, writes=False) as connection:
         found = connection.execute(sa.select(GOLD).order_by(GOLD.c.task_id)).all()
-    rows = {}
+    rows: dict[tuple[str, str | None, str], dict[str, Any]] = {}
     for row in sorted(found, key=lambda each: each.source != "settled"):
         for each in row.answers:
             key = (each["generation_id"], each["other_generation_id"], each["aspect"])
@@ -205,8 +205,12 @@ def _as_row(known: Known) -> dict[str, Any]:
 
 def _question(stored: Mapping[str, Any]) -> Question:
     other = stored["other"]
-    sides = {"first": Shown(**stored["first"]), "other": None if other is None else Shown(**other)}
-    return Question(**{**stored, **sides})
+    whole: dict[str, Any] = {
+        **stored,
+        "first": Shown(**stored["first"]),
+        "other": None if other is None else Shown(**other),
+    }
+    return Question(**whole)
 
 
 def _hash(*parts: str) -> int:

@@ -35,23 +35,13 @@ def quality_figures(
         rng: draws the bootstrap of agreement.
     """
     known = GOLD.empty_table() if gold is None else gold
-    quality = annotator_quality(annotations, gold=known).to_pylist()
-    noted = with_concerns(quality)
     last = pc.max(annotations["updated_at"]).as_py() if annotations.num_rows else None
     kinds = pc.value_counts(annotations["kind"]).to_pylist()
     return {
+        **standing_figures(annotations, gold=known, rng=rng),
         "scope": scope,
         "until": None if last is None else last.isoformat(timespec="minutes"),
         "rows": {each["values"]: each["counts"] for each in kinds},
-        "answers": sum(row["answers"] for row in quality),
-        "annotators": [{**row, "look_at": told} for told, row in noted],
-        "everybody": {
-            "agrees": _pooled(quality, "agrees", "shared"),
-            "gold_right": _pooled(quality, "gold_right", "gold"),
-            "gold": sum(row["gold"] for row in quality),
-            "predicted": sum(row["predicted"] for row in quality),
-        },
-        "agreement": aspect_agreement(annotations, rng=rng).to_pylist(),
         "gold": {
             "questions": known.num_rows,
             "sources": _counted(known, "source"),
@@ -63,6 +53,28 @@ def quality_figures(
             for row in annotator_weeks(annotations, gold=known).to_pylist()
         ],
         "standing": [dict(row) for row in standing],
+    }
+
+
+def standing_figures(annotations: pa.Table, *, gold: pa.Table, rng: np.random.Generator) -> Figures:
+    """Return where everybody stands: the part of the figures that is taken at every pull.
+
+    Args:
+        annotations: rows of the annotation contract.
+        gold: rows of `annotation.gold.GOLD`.
+        rng: draws the bootstrap of agreement.
+    """
+    quality = annotator_quality(annotations, gold=gold).to_pylist()
+    return {
+        "answers": sum(row["answers"] for row in quality),
+        "annotators": [{**row, "look_at": told} for told, row in with_concerns(quality)],
+        "everybody": {
+            "agrees": _pooled(quality, "agrees", "shared"),
+            "gold_right": _pooled(quality, "gold_right", "gold"),
+            "gold": sum(row["gold"] for row in quality),
+            "predicted": sum(row["predicted"] for row in quality),
+        },
+        "agreement": aspect_agreement(annotations, rng=rng).to_pylist(),
     }
 
 
@@ -104,7 +116,11 @@ def confusion_tables(figures: Figures, annotator: str) -> list[dict[str, Any]]:
 
 
 def told_in_numbers(figures: Figures) -> dict[str, Any]:
-    """Return the few numbers that a Dagster page plots over time; what is unknown is left out."""
+    """Return the few numbers that a Dagster page plots over time; what is unknown is left out.
+
+    Args:
+        figures: of `quality_figures`, or of `standing_figures`.
+    """
     told = {
         "answers": figures["answers"],
         "annotators": len(figures["annotators"]),

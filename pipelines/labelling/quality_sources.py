@@ -1,6 +1,7 @@
 """Where the lead's figures come from: the ledger of a desk with people, else the stored answers."""
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from pipelines.labelling.quality_figures import Figures, quality_figures
 from pipelines.labelling.sync import annotations_of
 from pipelines.stores import Stores, open_stores
 
-_SEED = 5  # of the bootstrap: the same answers, the same page
+_SEED: Final = 5  # of the bootstrap: the same answers, the same page
 
 
 def figures_of_zone(root: Path, turn: str | None = None) -> Figures:
