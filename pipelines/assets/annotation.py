@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import dagster as dg
 import numpy as np
@@ -29,7 +30,7 @@ from pipelines.stores.enforcer import split_rows
 from pipelines.world.desk import turn_number
 
 _OUT = {"key_prefix": "annotation", "io_manager_key": "tables"}
-_Rows = dg.Output[pa.Table]
+_Rows: TypeAlias = dg.Output[pa.Table]
 _STUDIO_ASPECTS = ("prompt_alignment", "physical_plausibility", "aesthetics", "overall")
 
 

@@ -73,7 +73,9 @@ def allowance(ledger: sa.Engine, *, now: datetime) -> Mapping[str, int]:
         .group_by(ASSIGNMENTS.c.annotator_id)
     )
     with transaction(ledger, writes=False) as connection:
-        spent = [dict(connection.execute(query).tuples().all()) for query in (today, waiting)]
+        spent: list[dict[str, int]] = [
+            dict(connection.execute(query).tuples().all()) for query in (today, waiting)
+        ]
     return {
         name: max(per_day - sum(each.get(name, 0) for each in spent), 0)
         for name, per_day in budgets.items()
