@@ -40,6 +40,7 @@ def quality_figures(
     return {
         **standing_figures(annotations, gold=known, rng=rng),
         "scope": scope,
+        "simulated": False,
         "until": None if last is None else last.isoformat(timespec="minutes"),
         "rows": {each["values"]: each["counts"] for each in kinds},
         "gold": {

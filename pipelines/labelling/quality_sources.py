@@ -13,6 +13,7 @@ from pipelines.labelling.gold import gold_of
 from pipelines.labelling.ledger import open_ledger, projects_of, standing_of
 from pipelines.labelling.quality_figures import Figures, quality_figures
 from pipelines.labelling.sync import annotations_of
+from pipelines.settings import read_resolved
 from pipelines.stores import Stores, open_stores
 
 _SEED: Final = 5  # of the bootstrap: the same answers, the same page
@@ -34,11 +35,12 @@ def figures_of_zone(root: Path, turn: str | None = None) -> Figures:
         answers = annotations_of(ledger, turn)
         if turn is not None and not standing:
             raise FlywheelError(f"nothing was given out for {turn}; check the turn's name")
-        return quality_figures(
+        found = quality_figures(
             answers, gold=gold_of(ledger), standing=standing, scope=scope, rng=rng
         )
-    answers = _stored(open_stores(root), turn)
-    return quality_figures(answers, gold=gold_of_zone(root), scope=scope, rng=rng)
+    else:
+        found = quality_figures(_stored(open_stores(root), turn), scope=scope, rng=rng)
+    return {**found, "simulated": _is_simulated(root)}
 
 
 def gold_of_zone(root: Path) -> pa.Table:
@@ -50,6 +52,14 @@ def gold_of_zone(root: Path) -> pa.Table:
 def has_desk(root: Path) -> bool:
     """Say whether people answer in this zone."""
     return (root / "labelling" / "ledger.sqlite").is_file() and bool(projects_of(open_ledger(root)))
+
+
+def _is_simulated(root: Path) -> bool:
+    """Say whether the zone's annotators are programs: its settings say so."""
+    try:
+        return read_resolved(root).evidence == "simulated"
+    except FlywheelError:
+        return False  # a zone of people that no wheel has turned yet
 
 
 def _stored(stores: Stores, turn: str | None) -> pa.Table:

@@ -9,12 +9,14 @@ from seated import answer_everything, questions
 
 from data_contracts.schemas import ANNOTATION
 from pipelines.cli import MISTAKE, run
+from pipelines.demo import DemoOptions, demo_settings
 from pipelines.labelling.gold import Known, gold_of, mix_gold, record_gold
 from pipelines.labelling.ledger import ASSIGNMENTS, open_assignments, open_ledger
 from pipelines.labelling.planning import plan_assignments
 from pipelines.labelling.quality_figures import headline, quality_figures
 from pipelines.labelling.quality_report import render_quality
 from pipelines.labelling.quality_sources import figures_of_zone
+from pipelines.settings import write_resolved
 from pipelines.stores.catalogue_tables import transaction
 
 
@@ -62,6 +64,12 @@ def test_confusion_against_gold_has_every_answer_once(zone):
 def test_no_answers_are_a_page_too():
     figures = quality_figures(ANNOTATION.empty_table(), rng=np.random.default_rng(0))
     assert "No answers yet." in render_quality(figures)
+
+
+def test_programs_are_called_programs(zone):
+    assert "SIMULATED" not in render_quality(figures_of_zone(zone))
+    write_resolved(demo_settings(DemoOptions(nano=True)), zone)
+    assert "SIMULATED" in render_quality(figures_of_zone(zone))
 
 
 def test_report_writes_page_and_numbers(zone, tmp_path, capsys):
