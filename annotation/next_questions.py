@@ -16,18 +16,14 @@ class QueueRules:
     """How the queue spends people's time."""
 
     exploration: float = 0.1  # share of questions drawn at random among those that are open
-    gold: float = 0.0  # share of each annotator's questions whose answer is known
     settled: float = 0.98  # a pair is closed when one side is this likely
     least: int = 1  # answers before a pair may be closed
     most: int = 9  # answers after which nobody is asked again
     per_prompt: int = 1  # new questions about one prompt in one round
 
     def __post_init__(self) -> None:
-        shares = (self.exploration, self.gold)
-        if not all(0 <= share <= 1 for share in shares) or not 0.5 < self.settled <= 1:
-            raise ContractError(
-                "queue: exploration and gold are shares in [0, 1], settled one in (.5, 1]"
-            )
+        if not 0 <= self.exploration <= 1 or not 0.5 < self.settled <= 1:
+            raise ContractError("queue: exploration is a share in [0, 1], settled one in (.5, 1]")
         if not 0 <= self.least <= self.most or self.per_prompt < 1:
             raise ContractError("queue: 0 <= least <= most, and per_prompt at least 1")
 
@@ -38,14 +34,12 @@ class Round:
 
     pair: IntArray
     annotator: IntArray
-    gold: NDArray[np.bool_]
 
 
 def next_questions(
     belief: PairBelief,
     asked: NDArray[Any],
     prompt: IntArray,
-    gold: NDArray[np.bool_],
     *,
     slope: FloatArray,
     tie: FloatArray,
@@ -53,17 +47,15 @@ def next_questions(
     rules: QueueRules,
     rng: np.random.Generator,
 ) -> Round:
-    """Choose one round: the most telling pairs of a question and a person, some at random, gold.
+    """Choose one round: the most telling pairs of a question and a person, some at random.
 
     Nobody is asked the same pair twice. Overlap follows from what is known: a settled pair is
-    closed, one on which annotators split stays open until *most*. Gold lies among the rest at
-    random places, drawn from pairs that an annotator has not met, so that nothing tells it apart.
+    closed, one on which annotators split stays open until *most*.
 
     Args:
         belief: of p pairs.
         asked: (p, r) whether annotator r was given pair p already.
         prompt: (p,) prompt of each pair, from 0.
-        gold: (p,) pairs whose answer is known; asked as gold only.
         slope: (r,) reliability; see `expected_gain`.
         tie: (r,) >= 0.
         budget: (r,) how many questions each annotator may be given in this round.
@@ -74,30 +66,20 @@ def next_questions(
         ShapeError: sizes disagree.
     """
     pairs, people = asked.shape
-    if not len(belief.mean) == len(prompt) == len(gold) == pairs:
-        raise ShapeError(f"beliefs, prompts, gold and asked disagree on {pairs} pairs")
+    if not len(belief.mean) == len(prompt) == pairs:
+        raise ShapeError(f"beliefs, prompts and asked disagree on {pairs} pairs")
     if not len(slope) == len(tie) == len(budget) == people:
         raise ShapeError(f"slopes, ties, budgets and asked disagree on {people} annotators")
     given = asked.sum(axis=1)
     closed = (given >= rules.least) & (belief.settled >= rules.settled)
-    open_pairs = ~gold & ~closed & (given < rules.most)
-    golden = np.minimum(
-        rng.binomial(np.maximum(budget, 0), rules.gold), (gold[:, None] & ~asked).sum(axis=0)
-    )
-    work = np.maximum(budget - golden, 0)
+    open_pairs = ~closed & (given < rules.most)
     gain = expected_gain(belief, slope, tie)
-    chosen = _spend(
-        gain, open_pairs[:, None] & ~asked, prompt, work,
+    pair, who = _spend(
+        gain, open_pairs[:, None] & ~asked, prompt, np.maximum(budget, 0),
         rules=rules, room=rules.most - given, rng=rng,
     )  # fmt: skip
-    rounds = [np.column_stack([*chosen, np.zeros(len(chosen[0]), np.int64)])]
-    for who in np.flatnonzero(golden):
-        fresh = np.flatnonzero(gold & ~asked[:, who])
-        picked = rng.choice(fresh, size=int(golden[who]), replace=False)
-        rounds.append(np.column_stack([picked, np.full(len(picked), who), np.ones(len(picked))]))
-    every = np.concatenate(rounds).astype(np.int64)
-    every = every[rng.permutation(len(every))]
-    return Round(pair=every[:, 0], annotator=every[:, 1], gold=every[:, 2] == 1)
+    order = rng.permutation(len(pair))
+    return Round(pair=pair[order], annotator=who[order])
 
 
 def _spend(

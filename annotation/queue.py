@@ -108,7 +108,7 @@ def _ask(
     pairs: int,
 ) -> list[dict[str, str | None]]:
     tasks = [
-        _task("rating", prompt, generation, None, aspect.name)
+        task_row("rating", prompt, generation, None, aspect.name)
         for generation, modality in members
         for aspect in ASPECT_TABLE
         if modality in aspect.modalities and (aspects is None or aspect.name in aspects)
@@ -117,13 +117,22 @@ def _ask(
     names = [g for _, g in ranked]
     duels = [(names[0], other) for other in names[1:]] + list(pairwise(names[1:]))
     return tasks + [
-        _task("comparison", prompt, min(duel), max(duel), "overall") for duel in duels[:pairs]
+        task_row("comparison", prompt, min(duel), max(duel), "overall") for duel in duels[:pairs]
     ]
 
 
-def _task(
+def task_row(
     kind: str, prompt: str, generation: str, other: str | None, aspect: str
 ) -> dict[str, str | None]:
+    """Return one row of `TASK`; the same question has the same task_id whoever asks it.
+
+    Args:
+        kind: rating or comparison.
+        prompt: its id.
+        generation: what is judged; of a comparison the smaller id.
+        other: its rival; None for a rating.
+        aspect: what is asked about; overall for a comparison.
+    """
     question = "\x1f".join((kind, generation, other or "", aspect))
     return {
         "task_id": "task_" + blake2b(question.encode(), digest_size=10).hexdigest(),

@@ -186,7 +186,7 @@ def queue_order(
     while asked.sum() < total:
         belief = pair_beliefs(comparisons, fit, studio.first, studio.second, studio.prompt)
         more = next_questions(
-            belief, asked, studio.prompt[studio.first], np.zeros(len(asked), np.bool_),
+            belief, asked, studio.prompt[studio.first],
             slope=fit.slope, tie=fit.tie, budget=np.full(PEOPLE, ROUND // PEOPLE), rules=RULES,
             rng=rng,
         )  # fmt: skip

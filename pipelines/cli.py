@@ -110,7 +110,7 @@ def build_app() -> "typer.Typer":
     """Put the commands together; what a command needs is imported when it runs."""
     import typer
 
-    from pipelines.commands.annotate import annotate
+    from pipelines.commands.annotate import annotate_app
     from pipelines.commands.audit import audit
     from pipelines.commands.demo import demo
     from pipelines.commands.denoise import denoise
@@ -144,14 +144,17 @@ def build_app() -> "typer.Typer":
         "import": import_set,
         "train": train,
         "denoise": denoise,
-        "annotate": annotate,
+        "annotate": annotate_app(),
         "promote": promote,
         "rollback": rollback,
         "audit": audit,
         "doctor": doctor,
     }
     for name, command in commands.items():
-        app.command(name)(command)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

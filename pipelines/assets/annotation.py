@@ -1,29 +1,36 @@
 """annotation: what people are asked, what they answer, and how far they agree."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from annotation.confusion import annotator_confusion as measure_confusion
 from annotation.quality import annotator_quality as measure_quality
 from annotation.quality import aspect_agreement as measure_agreement
 from annotation.queue import choose_tasks
 from annotation.reliability import annotator_reliability as estimate_reliability
 from annotation.reliability import aspect_labels as aggregate_labels
 from annotation.results import critiques as read_critiques
+from annotation.weeks import annotator_weeks as measure_weeks
 from data_contracts.conform import conform
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
 from pipelines.append_io import read_batch
 from pipelines.assets.turns import TURNS, turn_name
 from pipelines.io_managers import PARENTS
+from pipelines.labelling.quality_figures import standing_figures, told_in_numbers
 from pipelines.labelling.quality_page import agreement_page, quality_page
+from pipelines.labelling.quality_sources import gold_of_zone
 from pipelines.resources import AnnotationDesk, Wheel
 from pipelines.stores.enforcer import split_rows
 from pipelines.world.desk import turn_number
 
 _OUT = {"key_prefix": "annotation", "io_manager_key": "tables"}
+_Rows: TypeAlias = dg.Output[pa.Table]
 _STUDIO_ASPECTS = ("prompt_alignment", "physical_plausibility", "aesthetics", "overall")
 
 
@@ -86,9 +93,19 @@ def annotations(
     answers = conform(desk.pull(context.partition_key), ANNOTATION, what="annotations")
     accepted, refused = split_rows(answers, load_contract("annotation"), now=datetime.now(UTC))
     parent = wheel.stores.catalogue.pointer(f"annotation/annotation_tasks/{context.partition_key}")
+    figures = standing_figures(
+        accepted,
+        gold=gold_of_zone(Path(wheel.root)),
+        rng=np.random.default_rng(wheel.settings.seed),
+    )
     return dg.Output(
         accepted,
-        metadata={PARENTS: [parent], "received": answers.num_rows, "refused": refused.num_rows},
+        metadata={
+            PARENTS: [parent],
+            "received": answers.num_rows,
+            "refused": refused.num_rows,
+            **told_in_numbers(figures),
+        },
     )
 
 
@@ -111,6 +128,8 @@ def critiques(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.T
     outs={
         "annotator_reliability": dg.AssetOut(**_OUT),
         "annotator_quality": dg.AssetOut(**_OUT),
+        "annotator_confusion": dg.AssetOut(**_OUT),
+        "annotator_weeks": dg.AssetOut(**_OUT),
         "aspect_agreement": dg.AssetOut(**_OUT),
         "aspect_labels": dg.AssetOut(**_OUT),
     },
@@ -120,11 +139,12 @@ def critiques(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.T
 )
 def annotation_reports(
     context: dg.AssetExecutionContext, wheel: Wheel
-) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table]]:
+) -> tuple[_Rows, _Rows, _Rows, _Rows, _Rows, _Rows]:
     """How much each annotator's judgement is worth, and what they say together; for people."""
     digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
     seed = [wheel.settings.seed, turn_number(context.partition_key)]
-    quality = measure_quality(answers)
+    gold = gold_of_zone(Path(wheel.root))
+    quality = measure_quality(answers, gold=gold)
     agreement = measure_agreement(answers, rng=np.random.default_rng(seed))
     parents = {PARENTS: [digest]}
     return (
@@ -132,6 +152,8 @@ def annotation_reports(
         dg.Output(
             quality, metadata=parents | {"annotators": dg.MetadataValue.md(quality_page(quality))}
         ),
+        dg.Output(measure_confusion(answers, gold=gold), metadata=parents),
+        dg.Output(measure_weeks(answers, gold=gold), metadata=parents),
         dg.Output(
             agreement,
             metadata=parents | {"agreement": dg.MetadataValue.md(agreement_page(agreement))},

@@ -1,26 +1,20 @@
 """`flywheel annotate`: a Label Studio with annotators and labelling projects on it."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from pipelines.commands.annotate_gold import budget, gold
+from pipelines.commands.annotate_report import report
 from pipelines.commands.options import AsJson, DryRun, Root
 from pipelines.commands.reply import in_columns, progress_bars, reply
 
-
-class Action(StrEnum):
-    """What to do with the labelling service."""
-
-    UP = "up"
-    DOWN = "down"
-    STATUS = "status"
+ZONE = Path(".flywheel/general")
 
 
-def annotate(
-    action: Annotated[Action, typer.Argument(help="up, down or status.", show_default=False)],
-    root: Root = Path(".flywheel/general"),
+def up(
+    root: Root = ZONE,
     annotator: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,31 +46,6 @@ def annotate(
 
     Example: flywheel annotate up --annotator ann-1 --annotator ann-2 --interface pair_image
     """
-    from pipelines.labelling.service import service_status, take_down
-
-    if action is Action.STATUS or (dry_run and action is Action.DOWN):
-        found = service_status(root)
-        people = [f"{name}: {', '.join(each)}" for name, each in found["annotators"].items()]
-        where = f" at {found['url']}" if found["url"] else ""
-        reply(found, [f"Label Studio is {found['state']}{where}", *people], as_json=as_json)
-    elif action is Action.DOWN:
-        ran = take_down(root)
-        said = "stopped Label Studio; its data stays" if ran else "Label Studio was not running"
-        reply({"stopped": ran}, [said], as_json=as_json)
-    else:
-        _up(root, annotator, interface, port=port, url=url, dry_run=dry_run, as_json=as_json)
-
-
-def _up(
-    root: Path,
-    annotator: list[str] | None,
-    interface: list[str] | None,
-    *,
-    port: int,
-    url: str,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
     from dataclasses import asdict
 
     from annotation.interfaces import interface_named
@@ -102,3 +71,50 @@ def _up(
     lines += in_columns(["annotator", "signs in as", "begins at"], rows)
     lines.append(f"passwords are in {made.passwords}, which only you can read")
     reply(asdict(made), lines, as_json=as_json)
+
+
+def down(root: Root = ZONE, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Stop the zone's own Label Studio and its door; data, accounts and keys stay.
+
+    Example: flywheel annotate down
+    """
+    from pipelines.labelling.service import take_down
+
+    if dry_run:
+        status(root, as_json=as_json)
+        return
+    ran = take_down(root)
+    said = "stopped Label Studio; its data stays" if ran else "Label Studio was not running"
+    reply({"stopped": ran}, [said], as_json=as_json)
+
+
+def status(root: Root = ZONE, as_json: AsJson = False) -> None:
+    """Say whether the zone's Label Studio answers, and who answers with what.
+
+    Example: flywheel annotate status
+    """
+    from pipelines.labelling.service import service_status
+
+    found = service_status(root)
+    people = [f"{name}: {', '.join(each)}" for name, each in found["annotators"].items()]
+    where = f" at {found['url']}" if found["url"] else ""
+    reply(found, [f"Label Studio is {found['state']}{where}", *people], as_json=as_json)
+
+
+def annotate_app() -> typer.Typer:
+    """Put the commands about annotators together."""
+    app = typer.Typer(
+        help="""Let people judge in Label Studio, and see how they do.
+
+        Example: flywheel annotate up --annotator ann-1 --interface pair_image
+        """,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    commands: dict[str, Any] = {
+        "up": up, "down": down, "status": status, "report": report, "gold": gold,
+        "budget": budget,
+    }  # fmt: skip
+    for name, command in commands.items():
+        app.command(name)(command)
+    return app

@@ -33,7 +33,14 @@ def command_line_reference() -> str:
     group: Any = typer.main.get_command(build_app())
     parts = [_HEAD]
     for name, command in group.commands.items():
-        parts.append(_section(f"flywheel {name}", command))
+        parts += [
+            _section(f"flywheel {words}", each)
+            for words, each in (
+                [(f"{name} {under}", each) for under, each in command.commands.items()]
+                if hasattr(command, "commands")
+                else [(name, command)]
+            )
+        ]
     return "\n".join(parts)
 
 

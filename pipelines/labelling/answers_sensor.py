@@ -3,17 +3,22 @@
 No `from __future__ import annotations`: Dagster resolves annotations at run time.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
+import numpy as np
 
 from data_contracts.errors import FlywheelError
 from pipelines.assets.turns import TURNS
 from pipelines.labelling.desk import LabelStudioDesk, tasks_of
+from pipelines.labelling.gold import gold_of
 from pipelines.labelling.ledger import open_assignments, open_ledger
+from pipelines.labelling.push import push_assignments
+from pipelines.labelling.quality_figures import standing_figures, told_in_numbers
 from pipelines.labelling.service import client_of
-from pipelines.labelling.sync import sync_answers
+from pipelines.labelling.sync import annotations_of, sync_answers
 from pipelines.stores import open_stores
 
 _TASKS: Final = dg.AssetKey(["annotation", "annotation_tasks"])
@@ -53,7 +58,10 @@ def answers_sensor(root: Path) -> dg.SensorDefinition:
         if not turns:
             return dg.SkipReason("no turn waits for answers")
         try:
-            synced = sync_answers(root, client_of(root))
+            client = client_of(root)
+            # What a day's budget held back, or a push that died left over.
+            push_assignments(root, client)
+            synced = sync_answers(root, client)
         except FlywheelError as error:
             # A server that is down is no failure: people go on when it is up again.
             return dg.SkipReason(str(error))
@@ -64,11 +72,32 @@ def answers_sensor(root: Path) -> dg.SensorDefinition:
             for turn in turns
         }
         done = [turn for turn, count in left.items() if count == 0]
+        waiting = ", ".join(f"{turn}: {count}" for turn, count in left.items())
+        seen = _observed(root, turns) if synced.accepted or synced.deleted else []
         if not done:
-            waiting = ", ".join(f"{turn}: {count}" for turn, count in left.items())
-            return dg.SkipReason(f"{synced.accepted} new answers; still to be given, {waiting}")
+            said = f"{synced.accepted} new answers; still to be given, {waiting}"
+            return dg.SensorResult(skip_reason=said, asset_events=seen)
         return dg.SensorResult(
-            run_requests=[dg.RunRequest(run_key=f"learn-{t}", partition_key=t) for t in done]
+            run_requests=[dg.RunRequest(run_key=f"learn-{t}", partition_key=t) for t in done],
+            asset_events=seen,
         )
 
     return answers_arrived
+
+
+def _observed(root: Path, turns: Sequence[str]) -> list[dg.AssetObservation]:
+    """Say how annotators do, while a turn still waits for answers: plotted over time by Dagster."""
+    ledger = open_ledger(root)
+    known = gold_of(ledger)
+    return [
+        dg.AssetObservation(
+            ["annotation", "annotations"],
+            partition=turn,
+            metadata=told_in_numbers(
+                standing_figures(
+                    annotations_of(ledger, turn), gold=known, rng=np.random.default_rng(0)
+                )
+            ),
+        )
+        for turn in turns
+    ]

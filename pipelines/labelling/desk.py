@@ -12,10 +12,11 @@ from annotation.next_questions import QueueRules
 from annotation.queue import TASK
 from data_contracts.ids import Digest
 from data_contracts.labels import GENERAL
+from pipelines.labelling.gold import mix_gold, record_gold
 from pipelines.labelling.ledger import open_assignments, open_ledger
 from pipelines.labelling.planning import Question, Shown, plan_assignments
 from pipelines.labelling.push import push_assignments
-from pipelines.labelling.rounds import Budget, plan_round
+from pipelines.labelling.rounds import Budget, plan_round, settled_questions
 from pipelines.labelling.service import client_of
 from pipelines.labelling.sync import annotations_of, sync_answers
 from pipelines.stores import Stores, open_stores, read_asset_table
@@ -26,7 +27,7 @@ class LabelStudioDesk(dg.ConfigurableResource):
 
     Ratings go to *overlap* annotators each. Comparisons are given out in rounds: first to one
     annotator each, then where an answer tells most, until settled. They cost no more answers
-    than *overlap* a comparison on average.
+    than *overlap* a comparison on average. Gold comes on top of both.
     """
 
     root: str
@@ -34,16 +35,19 @@ class LabelStudioDesk(dg.ConfigurableResource):
     each: int = 20  # comparisons an annotator gets in one round
     exploration: float = 0.1
     settled: float = 0.97  # how sure one side must be before a comparison is closed
+    gold: float = 0.08  # share of everybody's questions whose answer is known
+    known: float = 0.995  # how sure one side must be before a comparison may serve as gold
 
     def push(self, turn: str, tasks: pa.Table) -> None:
         """Hand over the tasks of *turn*; handing them over again changes nothing."""
         root = Path(self.root)
         questions = questions_of(open_stores(root), turn, tasks)
         ledger = open_ledger(root)
-        compared = [q for q in questions if q.other is not None and not q.is_gold]
+        compared = [q for q in questions if q.other is not None]
         rated = [q for q in questions if q.other is None]
         plan_assignments(ledger, turn, rated, overlap=self.overlap)
         plan_assignments(ledger, turn, compared, overlap=min(1, self.overlap))
+        mix_gold(ledger, turn, rate=self.gold)
         push_assignments(root, client_of(root))
 
     def pull(self, turn: str) -> pa.Table:
@@ -65,15 +69,23 @@ class LabelStudioDesk(dg.ConfigurableResource):
             exploration=self.exploration, settled=self.settled,
             most=2 * self.overlap, per_prompt=2,
         )  # fmt: skip
+        questions = questions_of(open_stores(root), turn, tasks)
+        if self.gold:
+            record_gold(
+                ledger,
+                settled_questions(ledger, turn, questions, least=self.overlap, sure=self.known),
+            )
         new = plan_round(
             ledger,
             turn,
-            questions_of(open_stores(root), turn, tasks),
+            questions,
             rules=rules,
             budget=Budget(answers=self.overlap, each=self.each),
             rng=np.random.default_rng(_seed(turn)),
         )
         if new:
+            # Never alone: gold by itself would be known for what it is, and the turn never end.
+            new += mix_gold(ledger, turn, rate=self.gold)
             push_assignments(root, client_of(root))
         return new
 

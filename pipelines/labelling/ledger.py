@@ -62,6 +62,21 @@ ANSWERS: Final = sa.Table(
     sa.Column("reason", sa.String),  # why it was quarantined
     sa.Column("rows", sa.JSON, nullable=False),  # of the annotation contract; a tombstone has none
 )
+GOLD: Final = sa.Table(
+    "gold",
+    METADATA,
+    sa.Column("task_id", sa.String, primary_key=True),
+    sa.Column("interface", sa.String, nullable=False),
+    sa.Column("question", sa.JSON, nullable=False),  # as it is shown
+    sa.Column("answers", sa.JSON, nullable=False),  # rows of annotation.gold.GOLD
+    sa.Column("source", sa.String, nullable=False),  # file, lead or settled
+)
+BUDGETS: Final = sa.Table(
+    "budgets",
+    METADATA,
+    sa.Column("annotator_id", sa.String, primary_key=True),
+    sa.Column("per_day", sa.Integer, nullable=False),  # answers asked of them on one day, UTC
+)
 
 
 def open_ledger(root: Path) -> sa.Engine:
@@ -137,6 +152,32 @@ def projects_of(ledger: sa.Engine) -> Sequence[sa.Row[Any]]:
     )
     with transaction(ledger, writes=False) as connection:
         return connection.execute(query).all()
+
+
+def standing_of(ledger: sa.Engine, turn: str | None = None) -> list[dict[str, Any]]:
+    """Return annotator_id, given, answered and quarantined of everybody, of *turn* or of all."""
+    given = sa.select(ASSIGNMENTS.c.annotator_id, ASSIGNMENTS.c.server_task).where(
+        ~ASSIGNMENTS.c.deleted
+    )
+    if turn is not None:
+        given = given.where(ASSIGNMENTS.c.turn == turn)
+    with transaction(ledger, writes=False) as connection:
+        tasks = connection.execute(given).all()
+        states = connection.execute(
+            sa.select(ANSWERS.c.server_task, ANSWERS.c.state).where(ANSWERS.c.state != "deleted")
+        ).all()
+    answered = {row.server_task for row in states if row.state == "accepted"}
+    broken = {row.server_task for row in states if row.state == "quarantined"}
+    return [
+        {
+            "annotator_id": who,
+            "given": len(own),
+            "answered": sum(task in answered for task in own),
+            "quarantined": sum(task in broken for task in own),
+        }
+        for who in sorted({row.annotator_id for row in tasks})
+        for own in [[row.server_task for row in tasks if row.annotator_id == who]]
+    ]
 
 
 def open_assignments(ledger: sa.Engine, turn: str) -> int:

@@ -1,6 +1,7 @@
 """Push: assignments that were planned arrive on the server once, whatever breaks in between."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 
 from annotation.client import LabelStudioClient
 from data_contracts.errors import FlywheelError
+from pipelines.labelling.budgets import allowance
 from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, open_ledger, projects_of
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
@@ -16,9 +18,16 @@ CHUNK: Final = 1000  # tasks a request
 
 
 def push_assignments(
-    root: Path, client: LabelStudioClient, *, advance: Callable[[int, int], None] | None = None
+    root: Path,
+    client: LabelStudioClient,
+    *,
+    advance: Callable[[int, int], None] | None = None,
+    now: datetime | None = None,
 ) -> int:
     """Send what was planned and has not arrived; return how many tasks were sent.
+
+    Who has a day's budget is sent no more than is left of it at *now* (None: the clock's); the
+    rest goes with a later push.
 
     The server has no idempotent import. So before sending into a project its tasks are counted:
     if there are more than we know of, a push died between sending and recording, and the tasks
@@ -30,9 +39,7 @@ def push_assignments(
     ledger = open_ledger(root)
     tell = advance or (lambda _done, _total: None)
     with locked(root / "labelling" / ".push", exclusive=True):
-        waiting = {
-            row.project_id: waiting_of(ledger, row.project_id) for row in projects_of(ledger)
-        }
+        waiting = _affordable(ledger, now=now or datetime.now(UTC))
         total = sum(len(each) for each in waiting.values())
         sent = 0
         tell(0, total)
@@ -41,7 +48,9 @@ def push_assignments(
                 continue
             if task_count(client, project) != known_tasks(ledger, project):
                 recognise(ledger, client, project)
-                planned = waiting_of(ledger, project)  # noqa: PLW2901 - what arrived is off the list
+                still = {each.assignment_id for each in waiting_of(ledger, project)}
+                # What arrived is off the list.
+                planned = [each for each in planned if each.assignment_id in still]  # noqa: PLW2901
             for start in range(0, len(planned), CHUNK):
                 chunk = planned[start : start + CHUNK]
                 answer = client.request(
@@ -54,6 +63,21 @@ def push_assignments(
                 sent += len(chunk)
                 tell(sent, total)
     return sent
+
+
+def _affordable(ledger: sa.Engine, *, now: datetime) -> dict[int, Sequence[sa.Row[Any, Any]]]:
+    """Return by project what waits to be sent and lies within everybody's day."""
+    left = dict(allowance(ledger, now=now))
+    projects = projects_of(ledger)
+    waiting = {row.project_id: waiting_of(ledger, row.project_id) for row in projects}
+    for who, room in left.items():
+        own = [row.project_id for row in projects if row.annotator_id == who]
+        # By identity, which is a hash: a day's work is drawn evenly from all interfaces.
+        order = sorted(each.assignment_id for project in own for each in waiting[project])
+        kept = set(order[:room])
+        for project in own:
+            waiting[project] = [row for row in waiting[project] if row.assignment_id in kept]
+    return waiting
 
 
 def task_count(client: LabelStudioClient, project: int) -> int:

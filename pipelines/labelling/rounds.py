@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from annotation.beliefs import pair_beliefs
+from annotation.beliefs import PairBelief, pair_beliefs
 from annotation.comparisons import Comparisons, index_comparisons
-from annotation.crowd_bradley_terry import fit_crowd_bradley_terry
+from annotation.crowd_bradley_terry import CrowdStrengths, fit_crowd_bradley_terry
 from annotation.next_questions import QueueRules, next_questions
+from pipelines.labelling.gold import Known
 from pipelines.labelling.ledger import ASSIGNMENTS
 from pipelines.labelling.planning import Question, assign, people_of
 from pipelines.labelling.sync import annotations_of
@@ -49,7 +50,7 @@ def plan_round(
         ledger: the zone's.
         turn: of the wheel.
         questions: all of the turn; those that are no comparisons are left alone.
-        rules: when a pair is settled, how much is drawn at random, how much is gold.
+        rules: when a pair is settled, and how much is drawn at random.
         budget: of the turn, and of one annotator in one round.
         rng: decides what is drawn at random.
 
@@ -77,10 +78,63 @@ def _round(
     budget: Budget,
     rng: np.random.Generator,
 ) -> list[tuple[Question, str]]:
-    asked = _asked(ledger, turn, questions, people)
-    left = int(budget.answers * len(questions)) - int(asked.sum())
+    asked, paid = _asked(ledger, turn, questions, people)
+    left = int(budget.answers * len(questions)) - paid
     if left <= 0:
         return []
+    view = beliefs_of(ledger, turn, questions, people)
+    more = next_questions(
+        view.belief,
+        asked,
+        view.prompt,
+        slope=view.fit.slope,
+        tie=view.fit.tie,
+        budget=np.full(len(people), budget.each, np.int64),
+        rules=rules,
+        rng=rng,
+    )
+    cells = zip(more.pair[:left].tolist(), more.annotator[:left].tolist(), strict=True)
+    return [(questions[pair], people[who]) for pair, who in cells]
+
+
+def settled_questions(
+    ledger: sa.Engine, turn: str, questions: Sequence[Question], *, least: int, sure: float
+) -> list[Known]:
+    """Return the comparisons of *turn* whose answer is as good as known: gold for who never met it.
+
+    Args:
+        ledger: the zone's.
+        turn: of the wheel.
+        questions: all of the turn.
+        least: annotators who must have judged a pair.
+        sure: how likely the better side must be, in (.5, 1].
+    """
+    compared = [q for q in questions if q.other is not None]
+    found: list[Known] = []
+    for interface in sorted({q.interface for q in compared}):
+        of = [q for q in compared if q.interface == interface]
+        people = sorted(people_of(ledger, of)[interface])
+        view = beliefs_of(ledger, turn, of, people)
+        for at in np.flatnonzero((view.judges >= least) & (view.belief.settled >= sure)).tolist():
+            better = 1.0 if view.belief.chance[at] > 0.5 else -1.0
+            found.append(Known(question=of[at], answers={"overall": better}, source="settled"))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What the answers so far say of p comparisons."""
+
+    belief: PairBelief
+    fit: CrowdStrengths
+    prompt: Ints  # (p,) from 0
+    judges: Ints  # (p,) annotators who judged each
+
+
+def beliefs_of(
+    ledger: sa.Engine, turn: str, questions: Sequence[Question], people: Sequence[str]
+) -> _View:
+    """Say what is known of comparisons of one interface from the answers to *turn*."""
     first = [q.first.generation_id for q in questions]
     second = [q.other.generation_id for q in questions if q.other is not None]
     items = {name: at for at, name in enumerate(sorted({*first, *second}))}
@@ -91,37 +145,35 @@ def _round(
     of_item[a], of_item[b] = of_pair, of_pair
     answers = _answers(annotations_of(ledger, turn), items, people)
     fit = fit_crowd_bradley_terry(answers)
-    more = next_questions(
-        pair_beliefs(answers, fit, a, b, of_item),
-        asked,
-        of_pair,
-        np.array([q.is_gold for q in questions], np.bool_),
-        slope=fit.slope,
-        tie=fit.tie,
-        budget=np.full(len(people), budget.each, np.int64),
-        rules=rules,
-        rng=rng,
+    # One number a pair of items; an annotator who answered twice is one judge.
+    code = np.minimum(a, b) * len(items) + np.maximum(a, b)
+    told = answers.low.astype(np.int64) * len(items) + answers.high
+    met = np.unique(np.column_stack([told, answers.annotator]), axis=0)[:, 0]
+    return _View(
+        belief=pair_beliefs(answers, fit, a, b, of_item),
+        fit=fit,
+        prompt=of_pair,
+        judges=np.searchsorted(met, code, "right") - np.searchsorted(met, code, "left"),
     )
-    cells = zip(more.pair[:left].tolist(), more.annotator[:left].tolist(), strict=True)
-    return [(questions[pair], people[who]) for pair, who in cells]
 
 
 def _asked(
     ledger: sa.Engine, turn: str, questions: Sequence[Question], people: Sequence[str]
-) -> NDArray[np.bool_]:
-    """Return (questions, people): who was given what already."""
-    query = sa.select(ASSIGNMENTS.c.task_id, ASSIGNMENTS.c.annotator_id).where(
-        ASSIGNMENTS.c.turn == turn
-    )
+) -> tuple[NDArray[np.bool_], int]:
+    """Return (questions, people) who was given what already, and how much of it is no gold."""
+    query = sa.select(
+        ASSIGNMENTS.c.task_id, ASSIGNMENTS.c.annotator_id, ASSIGNMENTS.c.is_gold
+    ).where(ASSIGNMENTS.c.turn == turn)
     with transaction(ledger, writes=False) as connection:
         rows = connection.execute(query).all()
     row_of = {q.task_id: at for at, q in enumerate(questions)}
     column_of = {name: at for at, name in enumerate(people)}
-    asked = np.zeros((len(questions), len(people)), np.bool_)
+    asked, paid = np.zeros((len(questions), len(people)), np.bool_), 0
     for row in rows:
         if row.task_id in row_of and row.annotator_id in column_of:
             asked[row_of[row.task_id], column_of[row.annotator_id]] = True
-    return asked
+            paid += not row.is_gold
+    return asked, paid
 
 
 def _answers(annotations: pa.Table, items: Mapping[str, int], people: Sequence[str]) -> Comparisons:

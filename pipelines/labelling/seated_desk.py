@@ -61,7 +61,7 @@ class SeatedDesk(dg.ConfigurableResource):
 
     def _desk(self) -> LabelStudioDesk:
         overlap = read_resolved(Path(self.root)).studio.answers_per_task
-        return LabelStudioDesk(root=self.root, overlap=overlap)
+        return LabelStudioDesk(root=self.root, overlap=overlap, gold=0.0)
 
     def _answer(
         self, turn: str, waiting: Sequence[Seated], clients: Mapping[int, LabelStudioClient]

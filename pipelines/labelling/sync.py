@@ -80,7 +80,7 @@ def annotations_of(ledger: sa.Engine, turn: str | None = None) -> pa.Table:
         query = query.where(ANSWERS.c.server_task.in_(of_turn))
     with transaction(ledger, writes=False) as connection:
         found = connection.execute(query).scalars().all()
-    return _table([row for rows in found for row in rows]).sort_by("annotation_id")
+    return table_of_rows([row for rows in found for row in rows]).sort_by("annotation_id")
 
 
 def quarantined_of(ledger: sa.Engine) -> dict[str, int]:
@@ -245,7 +245,7 @@ def _judge(
 
 def _hold_to_contract(judged: Sequence[dict[str, Any]]) -> None:
     """Quarantine answers of which a row breaks the annotation contract."""
-    rows = _table([row for each in judged for row in each["rows"]])
+    rows = table_of_rows([row for each in judged for row in each["rows"]])
     if not rows.num_rows:
         return
     _, refused = split_rows(rows, load_contract("annotation"), now=datetime.now(UTC))
@@ -277,7 +277,8 @@ def _tombstone(connection: sa.Connection, numbers: Sequence[int]) -> None:
     )
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as the ledger keeps them as a table of the annotation contract."""
     parsed = [{**row, "updated_at": datetime.fromisoformat(row["updated_at"])} for row in rows]
     nullable = pa.schema([field.with_nullable(True) for field in ANNOTATION])
     return pa.Table.from_pylist(parsed, schema=nullable)

@@ -30,6 +30,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from data_contracts.ids import Digest
+from pipelines.labelling.feedback import feedback_of
 from pipelines.labelling.ledger import ANNOTATORS, ASSIGNMENTS
 from pipelines.media.progress import Stream, progress_page, projects_of_account
 from pipelines.media.signing import MediaRefused, check_signature, signed_path
@@ -151,11 +152,13 @@ def build_door(
         streams = await asyncio.gather(
             *(stream(request, interface, project) for interface, project in projects)
         )
+        told = await run_in_threadpool(feedback_of, ledger, user)
         guards = {
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+            "img-src 'self'",
             "Cache-Control": "no-store",
         }
-        return HTMLResponse(progress_page(streams), headers=guards)
+        return HTMLResponse(progress_page(streams, told), headers=guards)
 
     async def onward(request: Request) -> Response:
         """Pass everything else on to Label Studio."""

@@ -29,8 +29,8 @@ def write_report(demo: Mapping[str, Any], folder: Path) -> ReportFiles:
     page = render_parsed(parsed)
     files = ReportFiles(figures=folder / "demo.json", page=folder / "demo.html")
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(files.figures, _json(_plain(parsed)))
-    _replace(files.page, page)
+    replace_file(files.figures, _json(_plain(parsed)))
+    replace_file(files.page, page)
     return files
 
 
@@ -49,7 +49,8 @@ def _json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
+    """Write *text* so that *path* holds the old or the new content, never a part."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

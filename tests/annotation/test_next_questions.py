@@ -1,10 +1,9 @@
-"""Whom to ask what next: telling first, within budgets, gold among the rest."""
+"""Whom to ask what next: telling first, within budgets."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from annotation.beliefs import PairBelief
 from annotation.next_questions import QueueRules, next_questions
@@ -19,14 +18,13 @@ def belief(mean, sd=1.0):
                       covariance=np.full((len(mean), 1, 1), sd**2))  # fmt: skip
 
 
-def ask(mean, *, people=2, budget=3, rules=PLAIN, asked=None, gold=None, seed=0, prompt=None,
+def ask(mean, *, people=2, budget=3, rules=PLAIN, asked=None, seed=0, prompt=None,
         slope=None):  # fmt: skip
     pairs = len(mean)
     return next_questions(
         belief(mean),
         np.zeros((pairs, people), bool) if asked is None else asked,
         np.arange(pairs) if prompt is None else prompt,
-        np.zeros(pairs, bool) if gold is None else gold,
         slope=np.ones(people) if slope is None else slope, tie=np.full(people, 0.2),
         budget=np.full(people, budget), rules=rules, rng=np.random.default_rng(seed),
     )  # fmt: skip
@@ -82,26 +80,6 @@ def test_exploration_meets_pairs_that_tell_little():
     assert (curious.pair >= 40).sum() > 10
 
 
-def test_gold_comes_at_its_rate_is_new_to_its_annotator_and_nothing_tells_it_apart():
-    """Places of gold in a round are spread like those of a random subset."""
-    pairs, people = 900, 4
-    gold = np.arange(pairs) < 300
-    rules = replace(PLAIN, gold=0.1)
-    asked = np.zeros((pairs, people), bool)
-    places, shares = [], []
-    for seed in range(20):
-        more = ask(np.zeros(pairs), people=people, budget=30, rules=rules, gold=gold,
-                   asked=asked, seed=seed)  # fmt: skip
-        assert not asked[more.pair, more.annotator].any()
-        assert set(more.pair[more.gold]) <= set(range(300))
-        assert not gold[more.pair[~more.gold]].any()
-        asked[more.pair[more.gold], more.annotator[more.gold]] = True
-        places += (np.flatnonzero(more.gold) / len(more.gold)).tolist()
-        shares.append(more.gold.mean())
-    assert np.mean(shares) == pytest.approx(0.1, abs=0.02)
-    assert stats.kstest(places, "uniform").pvalue > 0.01
-
-
 def test_the_same_seed_gives_the_same_round():
     mean = np.random.default_rng(0).normal(size=50)
     one, same, other = (ask(mean, seed=seed, rules=QueueRules()) for seed in (1, 1, 2))
@@ -109,7 +87,7 @@ def test_the_same_seed_gives_the_same_round():
     assert one.pair.tolist() != other.pair.tolist()
 
 
-@pytest.mark.parametrize("wrong", [{"gold": 1.5}, {"settled": 0.4}, {"least": 3, "most": 2},
+@pytest.mark.parametrize("wrong", [{"exploration": 1.5}, {"settled": 0.4}, {"least": 3, "most": 2},
                                    {"per_prompt": 0}])  # fmt: skip
 def test_wrong_rules_are_refused(wrong):
     with pytest.raises(ContractError, match="queue"):

@@ -1,41 +1,18 @@
 """What a lead sees of annotators: agreement, sides, haste, drift, each with its interval."""
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
-import pyarrow as pa
 import pytest
+from answered import compared, table
 from scipy import stats
 
+from annotation.concurrence import share_interval
 from annotation.quality import (
     ANNOTATOR_QUALITY,
     ASPECT_AGREEMENT,
     annotator_quality,
     aspect_agreement,
-    share_interval,
 )
 from data_contracts.schemas import ANNOTATION
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def compared(who, pair, value, *, left=True, seconds=8.0, at=0, turned=False):
-    """*who* gives *pair* a value, the smaller id first; the same answer may be written turned."""
-    one, other = f"g{pair}a", f"g{pair}b"
-    shown = one if left else other
-    if turned:
-        one, other, value = other, one, -value
-    return {
-        "annotation_id": f"{who}-{pair}-{at}", "task_id": f"t{pair}", "annotator_id": who,
-        "kind": "comparison", "generation_id": one, "other_generation_id": other,
-        "aspect": "overall", "value": float(value), "scale": "-2..2", "shown_left": shown,
-        "lead_time_s": seconds, "updated_at": START + timedelta(seconds=at),
-    }  # fmt: skip
-
-
-def table(rows):
-    filled = [{name: row.get(name) for name in ANNOTATION.names} for row in rows]
-    return pa.Table.from_pylist(filled, schema=ANNOTATION)
 
 
 def by_name(rows):

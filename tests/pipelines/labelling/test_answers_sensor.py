@@ -2,6 +2,7 @@
 
 import dagster as dg
 import pytest
+from seated import answer_everything, questions
 
 from data_contracts.errors import FlywheelError
 from pipelines.definitions import build_definitions
@@ -9,6 +10,8 @@ from pipelines.demo import DemoOptions, demo_settings
 from pipelines.labelling import answers_sensor as module
 from pipelines.labelling.answers_sensor import answers_sensor
 from pipelines.labelling.desk import LabelStudioDesk
+from pipelines.labelling.gold import Known, mix_gold, record_gold
+from pipelines.labelling.planning import plan_assignments
 from pipelines.labelling.sync import Synced
 from pipelines.settings import WheelSettings, write_resolved
 
@@ -29,6 +32,16 @@ def instance():
         yield made
 
 
+@pytest.fixture
+def ledger_of_turn(root, ledger):
+    """Two questions that all six annotators answered alike, one of them gold."""
+    record_gold(ledger, [Known(question=questions(2)[1], answers={"overall": -1.0},
+                               source="file")])  # fmt: skip
+    plan_assignments(ledger, TURN, questions(1), overlap=6)
+    mix_gold(ledger, TURN, rate=0.5)
+    answer_everything(ledger, lambda *_: 1)
+
+
 def materialise(instance, name):
     instance.report_runless_asset_event(
         dg.AssetMaterialization(["annotation", name], partition=TURN)
@@ -43,7 +56,20 @@ def look(root, instance):
 @pytest.fixture
 def server(monkeypatch):
     """A Label Studio that says what a test wants: rounds still to ask, answers still to come."""
-    left = {"more": [0], "open": 0}
+    left = {"more": [0], "open": 0, "pushed": 0}
+
+    def push(_root, _client):
+        left["pushed"] += 1
+
+    monkeypatch.setattr(module, "push_assignments", push)
+    monkeypatch.setattr(
+        module,
+        "_observed",
+        lambda _root, turns: [
+            dg.AssetObservation(["annotation", "annotations"], partition=t, metadata={"answers": 2})
+            for t in turns
+        ],
+    )
     monkeypatch.setattr(module, "client_of", lambda root: None)
     monkeypatch.setattr(module, "sync_answers", lambda root, client: Synced(accepted=2))
     monkeypatch.setattr(LabelStudioDesk, "ask_more", lambda *_: left["more"].pop(0))
@@ -73,11 +99,25 @@ def test_nothing_waits(root, instance, server):
 def test_a_turn_goes_on_when_everything_is_answered_and_settled(root, instance, server):
     materialise(instance, "annotation_tasks")
     server.update(more=[0, 7, 0], open=3)
-    assert f"{TURN}: 3" in look(root, instance).skip_message
+    assert f"{TURN}: 3" in look(root, instance).skip_reason.skip_message
     server["open"] = 0
-    assert f"{TURN}: 7" in look(root, instance).skip_message, "another round was asked"
-    [request] = look(root, instance).run_requests
+    again = look(root, instance).skip_reason.skip_message
+    assert f"{TURN}: 7" in again, "another round was asked"
+    result = look(root, instance)
+    [request] = result.run_requests
     assert request.partition_key == TURN
+    assert server["pushed"] == 3, "what a day's budget held back is sent"
+    [seen] = result.asset_events
+    assert (seen.partition, seen.metadata["answers"].value) == (TURN, 2)
+
+
+def test_what_was_pulled_is_told_in_numbers(root, ledger_of_turn):
+    [seen] = module._observed(root, [TURN])
+    told = {name: value.value for name, value in seen.metadata.items()}
+    assert seen.asset_key.path == ["annotation", "annotations"]
+    assert (told["answers"], told["annotators"], told["gold_right"]) == (12, 6, 1.0)
+    assert told["agrees_with_others"] == 1.0
+    assert "alpha_comparison_overall" not in told, "of one mind throughout: not defined"
 
 
 def test_a_server_that_is_down_is_waited_for(root, instance, server, monkeypatch):

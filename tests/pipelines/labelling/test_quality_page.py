@@ -15,6 +15,11 @@ CAREFUL = {
     "shared": 90, "agrees": 0.8, "agrees_low": 0.7, "agrees_high": 0.87,
     "sided": 80, "left_share": 0.52, "left_low": 0.41, "left_high": 0.63,
     "drift": 0.01, "drift_low": -0.1, "drift_high": 0.12,
+    "pace": 1.0, "pace_low": 0.9, "pace_high": 1.1,
+    "trend": None, "trend_low": None, "trend_high": None,
+    "predicted": 0, "kept": None, "kept_low": None, "kept_high": None,
+    "anchored": None, "anchored_low": None, "anchored_high": None,
+    "gold": 20, "gold_right": 0.9, "gold_low": 0.7, "gold_high": 0.97,
 }  # fmt: skip
 
 
@@ -28,13 +33,19 @@ CAREFUL = {
         ({"left_low": 0.2, "left_high": 0.4}, ["prefers the right"]),
         ({"hasty": 0.3}, ["answers in a hurry"]),
         ({"drift_high": -0.02}, ["agrees less than before"]),
+        ({"trend_high": -0.01}, ["agrees less than before"]),
+        ({"pace_low": 3.5}, ["takes far longer than others"]),
+        ({"anchored_low": 0.02}, ["follows predictions"]),
+        ({"anchored_low": -0.02, "trend_high": 0.1, "pace_low": 2.0}, []),
+        ({"gold_high": 0.7}, ["misses gold more than others"]),
+        ({"gold_high": 0.7, "gold": 4}, []),
         ({"agrees_high": 0.3, "shared": 4}, []),
         ({"left_low": 0.9, "left_high": 1.0, "sided": 4}, []),
         ({"drift": None, "drift_low": None, "drift_high": None, "hasty": None}, []),
     ],
 )
 def test_a_word_is_wanted_where_an_interval_says_so(change, says):
-    assert concerns(CAREFUL | change, 0.8) == says
+    assert concerns(CAREFUL | change, 0.8, 0.85) == says
 
 
 def test_who_wants_a_word_comes_first_under_a_picture():

@@ -1,84 +1,21 @@
 """Rounds of comparisons: what was answered decides who is asked next, within the budget."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from seated import PEOPLE, answer_everything, questions
 
 from annotation.next_questions import QueueRules
 from data_contracts.errors import FlywheelError
-from pipelines.labelling.ledger import (
-    ANSWERS,
-    ASSIGNMENTS,
-    open_assignments,
-    open_ledger,
-    record_people,
-)
-from pipelines.labelling.planning import Question, Shown, plan_assignments
+from pipelines.labelling.ledger import ASSIGNMENTS, open_assignments, open_ledger
+from pipelines.labelling.planning import Question, plan_assignments
 from pipelines.labelling.rounds import Budget, plan_round
 from pipelines.stores.catalogue_tables import transaction
 
-PEOPLE = tuple(f"ann-{n}" for n in range(6))
 RULES = QueueRules(exploration=0.0, settled=0.9, most=6, per_prompt=9)
 BUDGET = Budget(answers=3, each=4)
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = open_ledger(tmp_path)
-    record_people(
-        opened,
-        [{"annotator_id": name, "user_id": n, "address": name} for n, name in enumerate(PEOPLE)],
-        [{"project_id": n, "annotator_id": name, "interface": "pair_text"}
-         for n, name in enumerate(PEOPLE)],
-    )  # fmt: skip
-    return opened
-
-
-def questions(count):
-    """Pairs of prompts of their own; the generation whose name ends in b is the better one."""
-
-    def shown(name):
-        return Shown(generation_id=name, modality="text", text=name)
-
-    return [Question(task_id=f"t{n}", prompt=f"p{n}", first=shown(f"g{n}a"), other=shown(f"g{n}b"))
-            for n in range(count)]  # fmt: skip
-
-
-def answer_everything(ledger, say):
-    """Let everybody answer what they were given; say(task, annotator) is 1 for b, -1 for a."""
-    with transaction(ledger) as connection:
-        given = connection.execute(
-            sa.select(ASSIGNMENTS).where(ASSIGNMENTS.c.server_task.is_(None))
-        ).all()
-        numbers = iter(range(connection.execute(
-            sa.select(sa.func.count()).select_from(ANSWERS)).scalar_one() + 1, 10_000))  # fmt: skip
-        for row, number in zip(given, numbers, strict=False):
-            first, other = sorted((row.left_id, row.right_id))
-            connection.execute(
-                sa.update(ASSIGNMENTS)
-                .where(ASSIGNMENTS.c.assignment_id == row.assignment_id)
-                .values(server_task=number)
-            )
-            said = {
-                "annotation_id": f"an{number:05d}", "task_id": row.task_id, "kind": "comparison",
-                "annotator_id": row.annotator_id, "generation_id": first, "aspect": "overall",
-                "other_generation_id": other, "value": -1.0 * say(row.task_id, row.annotator_id),
-                "scale": "-2..2", "shown_left": row.left_id,
-                "updated_at": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
-            }  # fmt: skip
-            connection.execute(
-                sa.insert(ANSWERS).values(
-                    server_annotation=number,
-                    project_id=row.project_id,
-                    server_task=number,
-                    updated_at="",
-                    state="accepted",
-                    rows=[said],
-                )
-            )
 
 
 def overlap(ledger):
