@@ -1,21 +1,42 @@
 """Exposures as arrays: sorted by generation, with a small table of distinct patterns and slots."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.preferences.kernel import FloatArray, IntArray, Shown
+from pipelines.preferences.kernel import (
+    Beliefs,
+    Counts,
+    FloatArray,
+    IntArray,
+    Shown,
+    add_counts,
+    e_step,
+    rows_of,
+)
 from pipelines.signals.signal_table import SIGNALS, pattern_bits
 
 SLOTS = 8  # positions beyond the eighth share the last slot
 UNKNOWN_EXAMINED = 0.8  # where no position was logged
 
 
+class Part(NamedTuple):
+    """Some items and all of their exposures, numbered within the part."""
+
+    items: IntArray | slice
+    shown: Shown
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickTable:
-    """Exposures for the kernel, and what their keys stand for."""
+    """Exposures for the kernel, and what their keys stand for.
+
+    Whoever counts over exposures takes `parts`, so that they need not lie in memory together.
+    """
 
     shown: Shown
     bits: FloatArray  # (k, s)
@@ -26,12 +47,35 @@ class ClickTable:
     users: tuple[str, ...]
     trusted: FloatArray  # (u,) 1 where some exposure of the user is evidence
 
+    def parts(self) -> Iterator[Part]:
+        """Give every item once, in one part or in several."""
+        yield Part(slice(None), self.shown)
+
+    @property
+    def size(self) -> int:
+        """How many exposures there are."""
+        return len(self.shown.user)
+
+    @property
+    def key_counts(self) -> IntArray:
+        """(k,) exposures by key, whatever their weight."""
+        return np.bincount(self.shown.key, minlength=len(self.bits))
+
+    def count(self, beliefs: Beliefs, log_prior: FloatArray) -> Counts:
+        """Take the E-step part by part; *log_prior* is (i, c) over all items."""
+        posterior = np.empty(log_prior.shape)
+        total: Counts | None = None
+        for items, shown in self.parts():
+            found = e_step(shown, beliefs, log_prior[items])
+            posterior[items] = found.posterior
+            total = found if total is None else add_counts(total, found)
+        assert total is not None
+        return total._replace(posterior=posterior)
+
     @property
     def item(self) -> IntArray:
         """(e,) the item of each exposure."""
-        count = np.diff(self.shown.start)
-        rows: IntArray = np.repeat(np.arange(len(count)), count)
-        return rows
+        return rows_of(self.shown)
 
     @property
     def exposed(self) -> FloatArray:
@@ -51,11 +95,9 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: floa
     names = names.take(pc.sort_indices(names))
     user = pc.index_in(exposures["user_id"], value_set=names).to_numpy().astype(np.int64)
 
-    position = pc.fill_null(exposures["position"], -1).to_numpy()
-    place = np.where(position < 0, SLOTS, np.minimum(position, SLOTS - 1)).astype(np.int64)
     surfaces = sorted(set(pc.unique(exposures["surface"]).to_pylist()))
     surface = pc.index_in(exposures["surface"], value_set=pa.array(surfaces, pa.string()))
-    raw_slot = surface.to_numpy().astype(np.int64) * (SLOTS + 1) + place
+    raw_slot = surface.to_numpy().astype(np.int64) * (SLOTS + 1) + places(exposures)
     slots, slot = np.unique(raw_slot, return_inverse=True)
 
     pattern = exposures["pattern"].to_numpy().astype(np.int64)
@@ -90,3 +132,12 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: floa
         users=tuple(names.to_pylist()),
         trusted=(np.bincount(user, weights=weight, minlength=len(names)) > 0).astype(np.float64),
     )
+
+
+def places(exposures: pa.Table) -> IntArray:
+    """Return (e,) each position, the last place for all beyond it, SLOTS where none was logged."""
+    position = pc.fill_null(exposures["position"], -1).to_numpy()
+    place: IntArray = np.where(position < 0, SLOTS, np.minimum(position, SLOTS - 1)).astype(
+        np.int64
+    )
+    return place

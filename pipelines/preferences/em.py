@@ -9,7 +9,7 @@ from pipelines.preferences import click_model
 from pipelines.preferences.channels import Channel, learn, messages, to_class, type_evidence
 from pipelines.preferences.click_model import ClickParameters, ClickSettings
 from pipelines.preferences.click_table import ClickTable
-from pipelines.preferences.kernel import FloatArray, e_step, normalise
+from pipelines.preferences.kernel import FloatArray, normalise
 from pipelines.preferences.rating_model import RatingSettings
 from pipelines.signals.signal_table import INTENTS
 
@@ -88,7 +88,7 @@ def _step(
         posterior, log_likelihood = normalise(log_prior)
         clicks, by_user = None, state.by_user
     else:
-        counts = e_step(table.shown, click_model.beliefs(table, state.clicks), log_prior)
+        counts = table.count(click_model.beliefs(table, state.clicks), log_prior)
         posterior, log_likelihood = counts.posterior, counts.log_likelihood
         by_user = counts.by_user
         clicks = click_model.update(table, state.clicks, counts, chances, settings=settings.clicks)

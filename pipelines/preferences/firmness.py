@@ -40,7 +40,7 @@ def choose_firmness(
         The settings to fit with, and mean log-likelihood per held-out exposure by firmness;
         empty where exposures are plenty and the firm priors stay untried.
     """
-    if table is None or len(table.shown.user) >= PLENTY or not settings.adapt:
+    if table is None or table.size >= PLENTY or not settings.adapt:
         return settings.clicks, {}
     held = table.item % 2 == 1
     if held.all() or not held.any():
