@@ -68,7 +68,7 @@ def activity_buckets(
 
 
 def readiness_buckets(
-    shown: NDArray[np.int64], acts: NDArray[np.float64], *, buckets: int
+    shown: NDArray[np.int64] | NDArray[np.float64], acts: NDArray[np.float64], *, buckets: int
 ) -> NDArray[np.int64]:
     """Sort users into *buckets*, as `activity_buckets`, by exposures (u,) and acts (u,)."""
     # Five average exposures stand behind each user, or newcomers would fill the outer buckets.
