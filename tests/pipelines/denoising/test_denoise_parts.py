@@ -1,16 +1,13 @@
 """A memory limit changes where events lie meanwhile, not what is inferred."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from small_studio import studio, write_studio
+from small_studio import studio
 
-from pipelines.cli import MISTAKE, run
-from pipelines.denoising import DenoiseSettings, denoise, preview_denoise
+from pipelines.denoising import DenoiseSettings, denoise
 from pipelines.denoising.bins import MemoryPlan
 from pipelines.preferences import firmness
 from pipelines.signals import ExposureSettings
