@@ -32,6 +32,9 @@ def denoise(
     heldout_users: Annotated[
         float, typer.Option(help="Share of users whose events are no evidence.", min=0, max=0.9)
     ] = 0.0,
+    crowd: Annotated[
+        bool, typer.Option("--crowd", help="Also judge models of annotators; name minorities.")
+    ] = False,
     memory_limit: Annotated[
         str | None,
         typer.Option(help="Join and count events part by part on disk, e.g. 512MB or 2GiB."),
@@ -55,6 +58,7 @@ def denoise(
         all_pairs=all_pairs,
         signals=ExposureSettings(heldout_users=heldout_users),
         pairs=PairSettings(aspects=tuple(aspect or ["overall"])),
+        crowd=crowd,
         memory_limit=None if memory_limit is None else read_bytes(memory_limit),
     )
     options = DenoiseOptions(

@@ -13,19 +13,17 @@ import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
 from data_contracts.schemas import PREFERENCE_PAIR
+from pipelines.denoising.crowd import crowd_figures
 from pipelines.denoising.figures import report_figures, voice_figures
 from pipelines.denoising.hearing import hear
 from pipelines.denoising.reading import (
-    ANNOTATIONS,
     EVENTS,
-    GENERATIONS,
-    GOLD_LABELS,
-    PROMPTS,
     Batches,
     checked,
     table_batches,
 )
 from pipelines.denoising.sightings import Sightings, see, see_in_parts
+from pipelines.denoising.tables import Tables, about, conformed
 from pipelines.denoising.users import user_table
 from pipelines.preferences import IntentFit, IntentSettings, PairSettings, fit_intent
 from pipelines.preferences.answers import read_answers
@@ -36,7 +34,7 @@ from pipelines.preferences.pairs import all_pairs, candidate_table, make_pairs
 from pipelines.preferences.rating_model import RatingSettings
 from pipelines.preferences.splits import split_prompts
 from pipelines.signals import ExposureSettings, WeighingSettings
-from pipelines.signals.drops import DROPS, add_drops, drops_table, join_drops
+from pipelines.signals.drops import DROPS, add_drops, join_drops
 from pipelines.stores.atomic import storage_errors
 
 STEPS: Final = (
@@ -76,6 +74,7 @@ class DenoiseSettings:
     pairs: PairSettings = field(default_factory=PairSettings)
     weighing: WeighingSettings = field(default_factory=WeighingSettings)
     merge_voices: bool = True  # annotators who copy or share answers count as one
+    crowd: bool = False  # read annotators alone as well: models judged by gold, and minorities
     memory_limit: int | None = None  # bytes; events are joined and counted part by part on disk
     scratch: Path | None = None  # where those parts lie meanwhile; None: the system's place
 
@@ -84,15 +83,6 @@ class DenoiseSettings:
             raise ContractError(
                 f"memory_limit is {self.memory_limit:,} bytes; give at least {LEAST_MEMORY:,}"
             )
-
-
-class Tables(NamedTuple):
-    """What comes in, with exactly the columns that are used."""
-
-    generations: pa.Table
-    annotations: pa.Table
-    gold: pa.Table
-    prompts: pa.Table
 
 
 class Denoised(NamedTuple):
@@ -141,7 +131,7 @@ def denoise(
     """
     settings = settings or DenoiseSettings()
     step("read")
-    tables = _tables(generations, annotations, gold, prompts)
+    tables = conformed(generations, annotations, gold, prompts)
     with _sightings(events, tables, settings=settings, step=step) as seen:
         step("infer intent")
         heard = hear(tables.annotations, merge=settings.merge_voices)
@@ -153,14 +143,18 @@ def denoise(
         collected: list[pa.Table] = []
         made = _make_pairs(seen, fit, heard.table, tables, keep or collected.append, settings)
     drops = join_drops(seen.drops[0], fit.drops, made.drops)
-    drops = join_drops(drops, seen.drops[1], heard.drops, _unknown_gold(tables))
+    drops = join_drops(drops, seen.drops[1], heard.drops, tables.unknown_gold)
     step("report")
     users = user_table(fit, seen)
     figures = report_figures(tables.annotations, seen, fit, made.probability, users, drops)
+    crowd: list[dict[str, Any]] = []
+    if settings.crowd:
+        ids = pa.array(fit.generation_ids, pa.string())
+        crowd = crowd_figures(heard.table, tables.gold, ids)
     return Denoised(
         pa.concat_tables(collected) if collected else made.schema.empty_table(),
         users, fit.annotators, drops, heard.refused, fit,
-        figures | {"voices": voice_figures(heard.voices)},
+        figures | {"voices": voice_figures(heard.voices), "crowd": crowd},
     )  # fmt: skip
 
 
@@ -179,7 +173,7 @@ def preview_denoise(
         ContractError: as `denoise`.
     """
     settings = settings or DenoiseSettings()
-    tables = _tables(generations, annotations, gold, prompts)
+    tables = conformed(generations, annotations, gold, prompts)
     with _sightings(events, tables, settings=replace(settings, all_pairs=True)) as seen:
         shown = seen.shown()
     ids = pc.unique(tables.generations["generation_id"]).sort()
@@ -201,11 +195,11 @@ def preview_denoise(
         tables.generations, tuple(ids.to_pylist()), what="generations"
     )
     heard = heard[index]
-    drops = join_drops(*seen.drops, accepted.drops, answers.drops, _unknown_gold(tables))
+    drops = join_drops(*seen.drops, accepted.drops, answers.drops, tables.unknown_gold)
     candidates = len(first) * len(settings.pairs.aspects)
     with_evidence = int((heard[first] | heard[second]).sum()) * len(settings.pairs.aspects)
     return {
-        "rows": {"events": seen.events} | _rows(tables),
+        "rows": {"events": seen.events} | tables.rows,
         "exposures": seen.exposures,
         "answers": int(answers.used.sum()),
         "drops": drops.to_pylist(),
@@ -223,11 +217,13 @@ def _sightings(
     step: Step = lambda name: None,
 ) -> Iterator[Sightings]:
     """Give what users saw and did; what lies on disk for it is gone afterwards."""
-    told = {"signals": settings.signals, "weighing": settings.weighing, "step": step}
     given = EVENTS.schema.empty_table() if events is None else events
     if settings.memory_limit is None:
-        rows = pa.concat_tables(given.of(1 << 20)) if isinstance(given, Batches) else given
-        yield see(checked(rows, EVENTS), tables.generations, **told)
+        rows = given if isinstance(given, pa.Table) else given.whole()
+        yield see(
+            checked(rows, EVENTS), tables.generations, signals=settings.signals,
+            weighing=settings.weighing, step=step,
+        )  # fmt: skip
         return
     batches = table_batches(given, EVENTS) if isinstance(given, pa.Table) else given
     with (
@@ -236,7 +232,8 @@ def _sightings(
     ):
         yield see_in_parts(
             batches, tables.generations, folder=Path(folder), limit=settings.memory_limit,
-            keep_events=not settings.all_pairs, **told,
+            keep_events=not settings.all_pairs, signals=settings.signals,
+            weighing=settings.weighing, step=step,
         )  # fmt: skip
 
 
@@ -263,7 +260,7 @@ def _make_pairs(
     for generations, shown in seen.blocks():
         said, known = answers, tables.gold
         if generations.num_rows < tables.generations.num_rows:
-            said, known = _about(answers, generations), _about(known, generations)
+            said, known = about(answers, generations), about(known, generations)
         if settings.all_pairs:
             pairs = all_pairs(fit, generations, annotations=said, settings=settings.pairs)
         else:
@@ -278,53 +275,3 @@ def _make_pairs(
         chances.append(pairs["probability"].to_numpy())
         schema = pairs.schema
     return Made(np.concatenate(chances), add_drops(*drops), schema)
-
-
-def _about(rows: pa.Table, generations: pa.Table) -> pa.Table:
-    """Return the answers or gold about any of *generations*."""
-    ids = generations["generation_id"].combine_chunks()
-    about = pc.is_in(rows["generation_id"], value_set=ids)
-    if "other_generation_id" in rows.column_names:
-        about = pc.or_(about, pc.is_in(rows["other_generation_id"], value_set=ids))
-    return rows.filter(about)
-
-
-def _tables(
-    generations: pa.Table,
-    annotations: pa.Table | None,
-    gold: pa.Table | None,
-    prompts: pa.Table | None,
-) -> Tables:
-    known = checked(generations, GENERATIONS)
-    if known.num_rows == 0:
-        raise ContractError("generations: no rows; there is nothing to compare")
-    named = known.group_by("generation_id").aggregate([("prompt_id", "count_distinct")])
-    torn = named.filter(pc.greater(named["prompt_id_count_distinct"], 1))["generation_id"]
-    if len(torn):
-        raise ContractError(
-            f"generations: {len(torn)} ids have two prompts ({', '.join(torn.to_pylist()[:5])}); "
-            "an id must be unique"
-        )
-    if prompts is None:
-        ids = pc.unique(known["prompt_id"])
-        prompts = pa.table({"prompt_id": ids, "text": ids})
-    return Tables(
-        generations=known,
-        annotations=ANNOTATIONS.schema.empty_table()
-        if annotations is None
-        else checked(annotations, ANNOTATIONS),
-        gold=GOLD_LABELS.schema.empty_table() if gold is None else checked(gold, GOLD_LABELS),
-        prompts=checked(prompts, PROMPTS),
-    )
-
-
-def _rows(tables: Tables) -> dict[str, int]:
-    return {name: table.num_rows for name, table in zip(Tables._fields, tables, strict=True)}
-
-
-def _unknown_gold(tables: Tables) -> pa.Table:
-    known = pc.is_in(
-        tables.gold["generation_id"],
-        value_set=tables.generations["generation_id"].combine_chunks(),
-    )
-    return drops_table("gold", {"unknown_generation": int(np.sum(~known.to_numpy()))})

@@ -151,7 +151,7 @@ def _cohorts(activity: pa.Table, fit: IntentFit) -> list[Figures]:
     rows = activity.filter(pc.is_in(activity["user_id"], value_set=names))
     user = pc.index_in(rows["user_id"], value_set=names).to_numpy().astype(np.int64)
     shown, acted = (
-        np.bincount(user, weights=rows[name].to_numpy(), minlength=len(names))
+        np.bincount(user, weights=rows[name].to_numpy(), minlength=len(names)).astype(np.float64)
         for name in ("exposures", "acted")
     )
     bucket = readiness_buckets(shown, acted, buckets=len(BUCKETS))

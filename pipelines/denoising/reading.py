@@ -89,6 +89,10 @@ class Batches:
     rows: int
     of: Callable[[int], Iterator[pa.Table]]  # at most so many rows each, in order
 
+    def whole(self) -> pa.Table:
+        """Return all rows at once."""
+        return pa.concat_tables(self.of(max(self.rows, 1)))
+
 
 def table_batches(table: pa.Table, source: Source) -> Batches:
     """Return the rows of *table* some at a time.
@@ -98,7 +102,7 @@ def table_batches(table: pa.Table, source: Source) -> Batches:
     """
 
     def rows_of(rows: int) -> Iterator[pa.Table]:
-        for start in range(0, table.num_rows, rows):
+        for start in range(0, max(table.num_rows, 1), rows):
             yield checked(table.slice(start, rows), source, first_row=start)
 
     return Batches(rows=table.num_rows, of=rows_of)

@@ -127,7 +127,8 @@ class _Counter:
         self._signals = [np.zeros(users) for _ in settings.bot_signals]
         self._shown, self._events = np.zeros(users), np.zeros(users)
         self._pair = np.zeros(0, dtype=np.int64)
-        self._pair_shown, self._pair_acted = np.zeros(0), np.zeros(0)
+        self._pair_shown: FloatArray = np.zeros(0)
+        self._pair_acted: FloatArray = np.zeros(0)
         self._counts: dict[str, int] = {}
 
     def add(
@@ -155,8 +156,9 @@ class _Counter:
         shown = np.concatenate([self._pair_shown, np.ones(len(pair))])
         praise = np.concatenate([self._pair_acted, acted])
         self._pair = pairs
-        self._pair_shown = np.bincount(where, weights=shown, minlength=len(pairs))
-        self._pair_acted = np.bincount(where, weights=praise, minlength=len(pairs))
+        size = len(pairs)
+        self._pair_shown = np.bincount(where, weights=shown, minlength=size).astype(np.float64)
+        self._pair_acted = np.bincount(where, weights=praise, minlength=size).astype(np.float64)
         pattern = joined["pattern"].to_numpy()
         codes = {"item": item, "user": user, "pattern": pattern, "slot": slot}
         small = {name: array.astype(np.int32) for name, array in codes.items()}
@@ -175,7 +177,7 @@ class _Counter:
         """Say who is a bot or held out."""
         settings = self._settings
         bots = act_too_often(self._signals, self._shown, share=settings.bot_share)
-        heldout = np.zeros(len(bots), dtype=bool)
+        heldout: BoolArray = np.zeros(len(bots), dtype=bool)
         if settings.heldout_users > 0:
             names = self._parting.users.to_pylist()
             heldout = np.array([is_heldout(u, share=settings.heldout_users) for u in names])
@@ -191,7 +193,9 @@ class _Counter:
             pair_shown=self._pair_shown, pair_acted=self._pair_acted, counts=counts,
         )  # fmt: skip
 
-    def _by_user(self, user: IntArray, weights: np.ndarray | None = None) -> FloatArray:
+    def _by_user(
+        self, user: IntArray, weights: FloatArray | IntArray | BoolArray | None = None
+    ) -> FloatArray:
         return np.bincount(user, weights=weights, minlength=len(self._shown)).astype(np.float64)
 
 

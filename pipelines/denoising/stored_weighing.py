@@ -148,13 +148,15 @@ def stored_evidence(stored: StoredExposures, weights: StoredWeights, part: Store
 
 def _patterns(stored: StoredExposures) -> tuple[IntArray, IntArray]:
     """Return the distinct pairs of pattern and slot as one number, and how often each comes."""
-    codes, times = np.zeros(0, dtype=np.int64), np.zeros(0)
+    codes: IntArray = np.zeros(0, dtype=np.int64)
+    times: IntArray = np.zeros(0, dtype=np.int64)
     for part in stored.parts:
         read = part.read()
         new, count = np.unique(read["pattern"] * _slots(stored) + read["slot"], return_counts=True)
         codes, where = np.unique(np.concatenate([codes, new]), return_inverse=True)
-        times = np.bincount(where, weights=np.concatenate([times, count]), minlength=len(codes))
-    return codes, times.astype(np.int64)
+        both = np.concatenate([times, count])
+        times = np.bincount(where, weights=both, minlength=len(codes)).astype(np.int64)
+    return codes, times
 
 
 def _slots(stored: StoredExposures) -> int:

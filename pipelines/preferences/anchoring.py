@@ -75,7 +75,8 @@ def anchored_chances(table: ClickTable, explicit: FloatArray, items: IntArray) -
     inside = np.zeros(len(explicit), dtype=bool)
     inside[items] = True
     classes, signals = explicit.shape[1], table.bits.shape[1]
-    given, times = np.zeros((classes, signals)), np.zeros(classes)
+    given: FloatArray = np.zeros((classes, signals))
+    times: FloatArray = np.zeros(classes)
     for part, shown in table.parts():
         item = rows_of(shown)
         mine = np.flatnonzero(inside[part][item])

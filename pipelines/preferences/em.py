@@ -24,6 +24,7 @@ class IntentSettings:
     class_strength: float = 1e9  # pseudo-items behind equally frequent classes: quantiles
     clicks: ClickSettings = field(default_factory=ClickSettings)
     adapt: bool = True  # few exposures: loosen priors where that foretells held-out signals
+    firmness_margin: float = 0.0  # standard errors by which loosening must foretell better
     ratings: RatingSettings = field(default_factory=RatingSettings)
     anchor: bool = True  # learn what signals mean from answers where that foretells more answers
     siblings: bool = False  # learn how alike generations of one prompt are

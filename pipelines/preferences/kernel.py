@@ -146,8 +146,9 @@ def add_counts(first: Counts, second: Counts) -> Counts:
 
     The arrays of *first* are written into: counts of millions of users are not held twice.
     """
-    summed = [np.add(a, b, out=a) for a, b in zip(first[1:-1], second[1:-1], strict=True)]
-    return Counts(first.posterior, *summed, first.log_likelihood + second.log_likelihood)
+    for total, more in zip(first[1:-1], second[1:-1], strict=True):
+        np.add(total, more, out=total)
+    return first._replace(log_likelihood=first.log_likelihood + second.log_likelihood)
 
 
 def rows_of(shown: Shown) -> IntArray:

@@ -25,8 +25,11 @@ def find_bots(
     users = pc.dictionary_encode(exposures.column("user_id").combine_chunks())
     index = users.indices.to_numpy()
     shown = np.bincount(index, minlength=len(users.dictionary)).astype(np.float64)
-    given = [
-        np.bincount(index, weights=has_signal(exposures, s), minlength=len(shown)) for s in signals
+    given: list[FloatArray] = [
+        np.bincount(index, weights=has_signal(exposures, s), minlength=len(shown)).astype(
+            np.float64
+        )
+        for s in signals
     ]
     names = np.array(users.dictionary.to_pylist(), dtype=object)
     return sorted(names[act_too_often(given, shown, share=share, confidence=confidence)].tolist())

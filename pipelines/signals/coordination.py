@@ -112,7 +112,7 @@ def _close_pairs(acts: csr_array, *, shared: int) -> tuple[IntArray, IntArray, I
     """
     fans = np.asarray(acts.sum(axis=0)).ravel()
     told = acts[:, (fans >= PARTNERS + 1) & (fans <= CROWDED)]
-    found = [np.zeros((3, 0), dtype=np.int64)]
+    found: list[IntArray] = [np.zeros((3, 0), dtype=np.int64)]
     work = told @ np.asarray(told.sum(axis=0)).ravel()
     for some in _blocks(work):
         both = (told[some] @ told.T).tocoo()
