@@ -32,6 +32,13 @@ def denoise(
     heldout_users: Annotated[
         float, typer.Option(help="Share of users whose events are no evidence.", min=0, max=0.9)
     ] = 0.0,
+    crowd: Annotated[
+        bool, typer.Option("--crowd", help="Also judge models of annotators; name minorities.")
+    ] = False,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(help="Join and count events part by part on disk, e.g. 512MB or 2GiB."),
+    ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -42,6 +49,7 @@ def denoise(
 
     Example: flywheel denoise --events e.parquet --generations g.parquet --annotations a.parquet --out pairs
     """  # noqa: E501 - an example is one line
+    from pipelines.byte_sizes import read_bytes
     from pipelines.denoising import DenoiseOptions, DenoiseSettings, preview_run, run_denoise
     from pipelines.preferences import PairSettings
     from pipelines.signals import ExposureSettings
@@ -50,6 +58,8 @@ def denoise(
         all_pairs=all_pairs,
         signals=ExposureSettings(heldout_users=heldout_users),
         pairs=PairSettings(aspects=tuple(aspect or ["overall"])),
+        crowd=crowd,
+        memory_limit=None if memory_limit is None else read_bytes(memory_limit),
     )
     options = DenoiseOptions(
         events=events, generations=generations, annotations=annotations, gold=gold,

@@ -1,7 +1,10 @@
 """De-noising as one function: from events and answers to preference pairs that can be trusted."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -9,31 +12,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
+from data_contracts.schemas import PREFERENCE_PAIR
+from pipelines.denoising.crowd import crowd_figures
 from pipelines.denoising.figures import report_figures, voice_figures
 from pipelines.denoising.hearing import hear
 from pipelines.denoising.reading import (
-    ANNOTATIONS,
     EVENTS,
-    GENERATIONS,
-    GOLD_LABELS,
-    PROMPTS,
+    Batches,
     checked,
+    table_batches,
 )
+from pipelines.denoising.sightings import Sightings, see, see_in_parts
+from pipelines.denoising.tables import Tables, about, conformed
 from pipelines.denoising.users import user_table
 from pipelines.preferences import IntentFit, IntentSettings, PairSettings, fit_intent
 from pipelines.preferences.answers import read_answers
 from pipelines.preferences.click_model import ClickSettings
-from pipelines.preferences.making import infer_preferences
-from pipelines.preferences.pairs import all_pairs, candidate_table
+from pipelines.preferences.evidence import gather_evidence
+from pipelines.preferences.kernel import FloatArray
+from pipelines.preferences.pairs import all_pairs, candidate_table, make_pairs
 from pipelines.preferences.rating_model import RatingSettings
-from pipelines.signals import (
-    ExposureSettings,
-    WeighingSettings,
-    exposures,
-    training_exposures,
-    weigh,
-)
-from pipelines.signals.drops import drops_table, join_drops
+from pipelines.preferences.splits import split_prompts
+from pipelines.signals import ExposureSettings, WeighingSettings
+from pipelines.signals.drops import DROPS, add_drops, join_drops
+from pipelines.stores.atomic import storage_errors
 
 STEPS: Final = (
     "read",
@@ -44,6 +46,8 @@ STEPS: Final = (
     "report",
 )
 Step = Callable[[str], None]
+Keep = Callable[[pa.Table], None]
+LEAST_MEMORY: Final = 16_000_000
 
 
 def tables_intent() -> IntentSettings:
@@ -70,16 +74,15 @@ class DenoiseSettings:
     pairs: PairSettings = field(default_factory=PairSettings)
     weighing: WeighingSettings = field(default_factory=WeighingSettings)
     merge_voices: bool = True  # annotators who copy or share answers count as one
+    crowd: bool = False  # read annotators alone as well: models judged by gold, and minorities
+    memory_limit: int | None = None  # bytes; events are joined and counted part by part on disk
+    scratch: Path | None = None  # where those parts lie meanwhile; None: the system's place
 
-
-class Tables(NamedTuple):
-    """What comes in, with exactly the columns that are used."""
-
-    events: pa.Table
-    generations: pa.Table
-    annotations: pa.Table
-    gold: pa.Table
-    prompts: pa.Table
+    def __post_init__(self) -> None:
+        if self.memory_limit is not None and self.memory_limit < LEAST_MEMORY:
+            raise ContractError(
+                f"memory_limit is {self.memory_limit:,} bytes; give at least {LEAST_MEMORY:,}"
+            )
 
 
 class Denoised(NamedTuple):
@@ -95,7 +98,7 @@ class Denoised(NamedTuple):
 
 
 def denoise(
-    events: pa.Table | None,
+    events: pa.Table | Batches | None,
     generations: pa.Table,
     annotations: pa.Table | None,
     *,
@@ -103,11 +106,13 @@ def denoise(
     prompts: pa.Table | None = None,
     settings: DenoiseSettings | None = None,
     step: Step = lambda name: None,
+    keep: Keep | None = None,
 ) -> Denoised:
     """Infer what people meant and turn it into preference pairs with calibrated confidence.
 
     Args:
-        events: event contract; None or empty: annotators alone.
+        events: event contract, as a table or some rows at a time (`read_batches`); None or
+            empty: annotators alone.
         generations: generation contract.
         annotations: annotation contract; None or empty: signals alone.
         gold: generation_id, aspect, value (a level 1 .. 5), where the truth is known.
@@ -115,6 +120,7 @@ def denoise(
             stands for itself.
         settings: what is made, priors and thresholds.
         step: called with each of STEPS as it begins.
+        keep: takes the pairs, some prompts at a time, in order; the answer then holds none.
 
     Returns:
         Pairs, users, annotators, drops, the fit and the figures of the report; the same for any
@@ -125,42 +131,35 @@ def denoise(
     """
     settings = settings or DenoiseSettings()
     step("read")
-    tables = _tables(events, generations, annotations, gold, prompts)
-    step("join exposures")
-    shown = exposures(tables.events, tables.generations, settings=settings.signals)
-    step("find adversaries")
-    weighed = weigh(shown.table, tables.generations, settings=settings.weighing)
-    step("infer intent")
-    heard = hear(tables.annotations, merge=settings.merge_voices)
-    if settings.all_pairs:
+    tables = conformed(generations, annotations, gold, prompts)
+    with _sightings(events, tables, settings=settings, step=step) as seen:
+        step("infer intent")
+        heard = hear(tables.annotations, merge=settings.merge_voices)
         fit = fit_intent(
-            weighed.table, heard.table, generations=tables.generations, gold=tables.gold,
-            settings=settings.intent,
+            seen.clicks(settings.intent.clicks), heard.table, generations=tables.generations,
+            gold=tables.gold, settings=settings.intent,
         )  # fmt: skip
         step("make pairs")
-        pairs = all_pairs(fit, tables.generations, annotations=heard.table, settings=settings.pairs)
-        drops = join_drops(shown.drops, fit.drops)
-    else:
-        fit, _, made = infer_preferences(
-            weighed.table, heard.table, tables.prompts, tables.generations,
-            gold=tables.gold, settings=settings.pairs, intent=settings.intent,
-        )  # fmt: skip
-        step("make pairs")
-        pairs, drops = made.table, join_drops(shown.drops, fit.drops, made.drops)
-    drops = join_drops(drops, weighed.drops, heard.drops, _unknown_gold(tables))
+        collected: list[pa.Table] = []
+        made = _make_pairs(seen, fit, heard.table, tables, keep or collected.append, settings)
+    drops = join_drops(seen.drops[0], fit.drops, made.drops)
+    drops = join_drops(drops, seen.drops[1], heard.drops, tables.unknown_gold)
     step("report")
-    users = user_table(fit, weighed, tables.events)
-    figures = report_figures(
-        tables.events, tables.annotations, weighed.table, fit, pairs, users, drops
-    )
+    users = user_table(fit, seen)
+    figures = report_figures(tables.annotations, seen, fit, made.probability, users, drops)
+    crowd: list[dict[str, Any]] = []
+    if settings.crowd:
+        ids = pa.array(fit.generation_ids, pa.string())
+        crowd = crowd_figures(heard.table, tables.gold, ids)
     return Denoised(
-        pairs, users, fit.annotators, drops, heard.refused, fit,
-        figures | {"voices": voice_figures(heard.voices)},
+        pa.concat_tables(collected) if collected else made.schema.empty_table(),
+        users, fit.annotators, drops, heard.refused, fit,
+        figures | {"voices": voice_figures(heard.voices), "crowd": crowd},
     )  # fmt: skip
 
 
 def preview_denoise(
-    events: pa.Table | None,
+    events: pa.Table | Batches | None,
     generations: pa.Table,
     annotations: pa.Table | None,
     *,
@@ -174,9 +173,9 @@ def preview_denoise(
         ContractError: as `denoise`.
     """
     settings = settings or DenoiseSettings()
-    tables = _tables(events, generations, annotations, gold, prompts)
-    shown = exposures(tables.events, tables.generations, settings=settings.signals)
-    weighed = weigh(shown.table, tables.generations, settings=settings.weighing)
+    tables = conformed(generations, annotations, gold, prompts)
+    with _sightings(events, tables, settings=replace(settings, all_pairs=True)) as seen:
+        shown = seen.shown()
     ids = pc.unique(tables.generations["generation_id"]).sort()
     accepted = hear(tables.annotations, merge=settings.merge_voices)
     answers = read_answers(accepted.table, ids)
@@ -185,7 +184,7 @@ def preview_denoise(
         value_set=pa.concat_arrays(
             [
                 tables.gold["generation_id"].combine_chunks(),
-                pc.unique(training_exposures(shown.table)["generation_id"]),
+                shown,
                 *(ids.take(pa.array(found.item)) for found in answers.ratings.values()),
                 *(ids.take(pa.array(found.item)) for found in answers.comparisons.values()),
                 *(ids.take(pa.array(found.other)) for found in answers.comparisons.values()),
@@ -196,14 +195,12 @@ def preview_denoise(
         tables.generations, tuple(ids.to_pylist()), what="generations"
     )
     heard = heard[index]
-    drops = join_drops(
-        shown.drops, weighed.drops, accepted.drops, answers.drops, _unknown_gold(tables)
-    )
+    drops = join_drops(*seen.drops, accepted.drops, answers.drops, tables.unknown_gold)
     candidates = len(first) * len(settings.pairs.aspects)
     with_evidence = int((heard[first] | heard[second]).sum()) * len(settings.pairs.aspects)
     return {
-        "rows": _rows(tables),
-        "exposures": shown.table.num_rows,
+        "rows": {"events": seen.events} | tables.rows,
+        "exposures": seen.exposures,
         "answers": int(answers.used.sum()),
         "drops": drops.to_pylist(),
         "candidate_pairs": candidates,
@@ -211,44 +208,70 @@ def preview_denoise(
     }
 
 
-def _tables(
-    events: pa.Table | None,
-    generations: pa.Table,
-    annotations: pa.Table | None,
-    gold: pa.Table | None,
-    prompts: pa.Table | None,
-) -> Tables:
-    known = checked(generations, GENERATIONS)
-    if known.num_rows == 0:
-        raise ContractError("generations: no rows; there is nothing to compare")
-    named = known.group_by("generation_id").aggregate([("prompt_id", "count_distinct")])
-    torn = named.filter(pc.greater(named["prompt_id_count_distinct"], 1))["generation_id"]
-    if len(torn):
-        raise ContractError(
-            f"generations: {len(torn)} ids have two prompts ({', '.join(torn.to_pylist()[:5])}); "
-            "an id must be unique"
-        )
-    if prompts is None:
-        ids = pc.unique(known["prompt_id"])
-        prompts = pa.table({"prompt_id": ids, "text": ids})
-    return Tables(
-        events=EVENTS.schema.empty_table() if events is None else checked(events, EVENTS),
-        generations=known,
-        annotations=ANNOTATIONS.schema.empty_table()
-        if annotations is None
-        else checked(annotations, ANNOTATIONS),
-        gold=GOLD_LABELS.schema.empty_table() if gold is None else checked(gold, GOLD_LABELS),
-        prompts=checked(prompts, PROMPTS),
-    )
+@contextmanager
+def _sightings(
+    events: pa.Table | Batches | None,
+    tables: Tables,
+    *,
+    settings: DenoiseSettings,
+    step: Step = lambda name: None,
+) -> Iterator[Sightings]:
+    """Give what users saw and did; what lies on disk for it is gone afterwards."""
+    given = EVENTS.schema.empty_table() if events is None else events
+    if settings.memory_limit is None:
+        rows = given if isinstance(given, pa.Table) else given.whole()
+        yield see(
+            checked(rows, EVENTS), tables.generations, signals=settings.signals,
+            weighing=settings.weighing, step=step,
+        )  # fmt: skip
+        return
+    batches = table_batches(given, EVENTS) if isinstance(given, pa.Table) else given
+    with (
+        storage_errors("what is joined under a memory limit"),
+        TemporaryDirectory(prefix=".flywheel-denoise-", dir=settings.scratch) as folder,
+    ):
+        yield see_in_parts(
+            batches, tables.generations, folder=Path(folder), limit=settings.memory_limit,
+            keep_events=not settings.all_pairs, signals=settings.signals,
+            weighing=settings.weighing, step=step,
+        )  # fmt: skip
 
 
-def _rows(tables: Tables) -> dict[str, int]:
-    return {name: table.num_rows for name, table in zip(Tables._fields, tables, strict=True)}
+class Made(NamedTuple):
+    """What pairs were made, when each block of them has been kept."""
+
+    probability: FloatArray
+    drops: pa.Table
+    schema: pa.Schema
 
 
-def _unknown_gold(tables: Tables) -> pa.Table:
-    known = pc.is_in(
-        tables.gold["generation_id"],
-        value_set=tables.generations["generation_id"].combine_chunks(),
-    )
-    return drops_table("gold", {"unknown_generation": int(np.sum(~known.to_numpy()))})
+def _make_pairs(
+    seen: Sightings,
+    fit: IntentFit,
+    answers: pa.Table,
+    tables: Tables,
+    keep: Keep,
+    settings: DenoiseSettings,
+) -> Made:
+    chances, drops, schema = [np.zeros(0)], [DROPS.empty_table()], PREFERENCE_PAIR
+    splits = None
+    if not settings.all_pairs:
+        splits = split_prompts(tables.prompts, settings=settings.pairs.splits)
+    for generations, shown in seen.blocks():
+        said, known = answers, tables.gold
+        if generations.num_rows < tables.generations.num_rows:
+            said, known = about(answers, generations), about(known, generations)
+        if settings.all_pairs:
+            pairs = all_pairs(fit, generations, annotations=said, settings=settings.pairs)
+        else:
+            evidence = gather_evidence(shown, said, gold=known)
+            found = make_pairs(
+                fit, tables.prompts, generations, evidence, annotations=said, splits=splits,
+                settings=settings.pairs,
+            )  # fmt: skip
+            pairs = found.table
+            drops.append(found.drops)
+        keep(pairs)
+        chances.append(pairs["probability"].to_numpy())
+        schema = pairs.schema
+    return Made(np.concatenate(chances), add_drops(*drops), schema)

@@ -7,9 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotation import rated_aspects, rating_agreement
+from pipelines.denoising.sightings import Sightings
 from pipelines.preferences import IntentFit
+from pipelines.preferences.kernel import FloatArray
 from pipelines.signals.query import query
-from pipelines.signals.signal_patterns import activity_buckets, praised
+from pipelines.signals.signal_patterns import readiness_buckets
 from pipelines.signals.signal_table import INTENTS, SIGNAL_NAMES
 
 Figures = dict[str, Any]
@@ -21,25 +23,26 @@ _RESAMPLES: Final = 200
 
 
 def report_figures(
-    events: pa.Table,
     annotations: pa.Table,
-    exposures: pa.Table,
+    seen: Sightings,
     fit: IntentFit,
-    pairs: pa.Table,
+    probability: FloatArray,
     users: pa.Table,
     drops: pa.Table,
 ) -> Figures:
-    """Return everything the page shows, ready for JSON; the same for any order of rows."""
-    probability = pairs["probability"].to_numpy()
+    """Return everything the page shows, ready for JSON; the same for any order of rows.
+
+    *probability* is that of each pair.
+    """
     return {
         "rows": {
-            "events": events.num_rows,
+            "events": seen.events,
             "annotations": annotations.num_rows,
-            "exposures": exposures.num_rows,
+            "exposures": seen.exposures,
             "generations": len(fit.generation_ids),
         },
         "pairs": {
-            "rows": pairs.num_rows,
+            "rows": len(probability),
             "confidence": np.histogram(probability, BINS // 2, (0.5, 1.0))[0].tolist(),
             "quartiles": np.quantile(probability, (0.25, 0.5, 0.75)).round(4).tolist()
             if len(probability)
@@ -57,7 +60,7 @@ def report_figures(
             "answers_foretold_before": round(fit.calibration.before, 4),
             "answers_foretold_after": round(fit.calibration.after, 4),
         },
-        "cohorts": _cohorts(exposures, fit),
+        "cohorts": _cohorts(seen.activity, fit),
         "drops": drops.sort_by([("stage", "ascending"), ("reason", "ascending")]).to_pylist(),
         "fit": {
             "iterations": fit.iterations,
@@ -140,23 +143,20 @@ def _agreement(annotations: pa.Table) -> list[Figures]:
     return found
 
 
-def _cohorts(exposures: pa.Table, fit: IntentFit) -> list[Figures]:
+def _cohorts(activity: pa.Table, fit: IntentFit) -> list[Figures]:
     """Return mockery by readiness to act and by tenant: who is read how."""
-    if exposures.num_rows == 0 or not fit.users:
+    if activity.num_rows == 0 or not fit.users:
         return []
     names = pa.array(fit.users, pa.string())
-    shown = exposures.filter(pc.is_in(exposures["user_id"], value_set=names))
-    user = pc.index_in(shown["user_id"], value_set=names).to_numpy().astype(np.int64)
-    bucket = activity_buckets(user, praised(shown), len(names), buckets=len(BUCKETS))
-    rows = pa.table(
-        {
-            "tenant_id": shown["tenant_id"],
-            "readiness": pa.array(bucket[user]),
-            "user": user,
-            "mock": fit.user_mock_share[user],
-            "acted": praised(shown),
-        }
+    rows = activity.filter(pc.is_in(activity["user_id"], value_set=names))
+    user = pc.index_in(rows["user_id"], value_set=names).to_numpy().astype(np.int64)
+    shown, acted = (
+        np.bincount(user, weights=rows[name].to_numpy(), minlength=len(names)).astype(np.float64)
+        for name in ("exposures", "acted")
     )
+    bucket = readiness_buckets(shown, acted, buckets=len(BUCKETS))
+    rows = rows.append_column("readiness", pa.array(bucket[user]))
+    rows = rows.append_column("mock", pa.array(fit.user_mock_share[user]))
     counted = query(_COHORTS, rows=rows).to_pylist()
     return [
         {
@@ -172,8 +172,9 @@ def _cohorts(exposures: pa.Table, fit: IntentFit) -> list[Figures]:
 
 
 _COHORTS: Final = """
-SELECT tenant_id, readiness, count(DISTINCT "user") AS users, count(*) AS exposures,
-    avg(acted::INT) AS acted, avg(mock) AS mock
+SELECT tenant_id, readiness, count(DISTINCT user_id) AS users,
+    CAST(sum(exposures) AS BIGINT) AS exposures, sum(acted) / sum(exposures) AS acted,
+    sum(mock * exposures) / sum(exposures) AS mock
 FROM rows GROUP BY GROUPING SETS ((tenant_id), (readiness))
 ORDER BY tenant_id NULLS FIRST, readiness
 """

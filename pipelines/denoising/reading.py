@@ -1,7 +1,9 @@
 """Reading: contract-shaped tables out of Parquet or Delta, only the columns that are used."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from data_contracts.conform import conform_unvalidated
 from data_contracts.errors import ContractError, FlywheelError
@@ -71,24 +74,89 @@ def read_table(path: Path, source: Source) -> pa.Table:
         FlywheelError: there is nothing at *path*, or it is neither Parquet nor Delta.
         ContractError: a needed column is missing, of another type, or empty in some row.
     """
-    if not path.exists():
-        raise FlywheelError(f"{source.what}: {path} does not exist; give a Parquet file or folder")
-    try:
+    with _reading(path, source):
         found = _dataset(path, source.what)
         known = [name for name in source.schema.names if name in found.schema.names]
         table = found.to_table(columns=known)
         table.validate(full=True)  # finds text that is not UTF-8
+    return checked(table, source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """Rows that come some at a time, conformed to their source; they can be asked for again."""
+
+    rows: int
+    of: Callable[[int], Iterator[pa.Table]]  # at most so many rows each, in order
+
+    def whole(self) -> pa.Table:
+        """Return all rows at once."""
+        return pa.concat_tables(self.of(max(self.rows, 1)))
+
+
+def table_batches(table: pa.Table, source: Source) -> Batches:
+    """Return the rows of *table* some at a time.
+
+    Raises:
+        ContractError: as `read_table`, when the rows are asked for.
+    """
+
+    def rows_of(rows: int) -> Iterator[pa.Table]:
+        for start in range(0, max(table.num_rows, 1), rows):
+            yield checked(table.slice(start, rows), source, first_row=start)
+
+    return Batches(rows=table.num_rows, of=rows_of)
+
+
+def read_batches(path: Path, source: Source) -> Batches:
+    """Return the rows of what `read_table` reads some at a time: never a whole row group.
+
+    Raises:
+        FlywheelError, ContractError: as `read_table`, some only when the rows are asked for.
+    """
+    with _reading(path, source):
+        found = _dataset(path, source.what)
+        fragments = list(found.get_fragments())
+        rows = sum(fragment.metadata.num_rows for fragment in fragments)
+    return Batches(rows=rows, of=partial(_batches, path, source, fragments))
+
+
+def _batches(
+    path: Path, source: Source, fragments: Sequence[ds.Fragment], rows: int
+) -> Iterator[pa.Table]:
+    seen = 0
+    for fragment in fragments:
+        constant = ds.get_partition_keys(fragment.partition_expression)
+        with _reading(path, source), fragment.filesystem.open_input_file(fragment.path) as stream:
+            # A dataset's own scanner decodes whole row groups, which may be most of a file.
+            file = pq.ParquetFile(stream, buffer_size=1 << 16, pre_buffer=False)
+            known = [name for name in source.schema.names if name in file.schema_arrow.names]
+            for batch in file.iter_batches(rows, columns=known, use_threads=False):
+                batch.validate(full=True)
+                table = pa.table(batch)
+                for name in set(constant) & set(source.schema.names) - set(known):
+                    value = pa.repeat(pa.scalar(constant[name]), table.num_rows)
+                    table = table.append_column(name, value)
+                yield checked(table, source, first_row=seen)
+                seen += table.num_rows
+
+
+@contextmanager
+def _reading(path: Path, source: Source) -> Iterator[None]:
+    if not path.exists():
+        raise FlywheelError(f"{source.what}: {path} does not exist; give a Parquet file or folder")
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
         raise FlywheelError(
             f"{source.what}: {path} is no whole Parquet file or Delta table; write it again"
         ) from error
-    return checked(table, source)
 
 
-def checked(table: pa.Table, source: Source) -> pa.Table:
-    """Return *table* with exactly the columns of *source*.
+def checked(table: pa.Table, source: Source, *, first_row: int = 0) -> pa.Table:
+    """Return *table* with exactly the columns of *source*; *first_row* is where it begins.
 
     Raises:
         ContractError: as `read_table`; rows are named by id.
@@ -101,7 +169,7 @@ def checked(table: pa.Table, source: Source) -> pa.Table:
         names = rows.column(source.name).take(empty[:_NAMED]).to_pylist()
         raise ContractError(
             f"{source.what}: {len(empty):,} of {rows.num_rows:,} rows have no {field.name} "
-            f"({_listed(empty.tolist(), names)}); fill it or leave those rows out"
+            f"({_listed((first_row + empty).tolist(), names)}); fill it or leave those rows out"
         )
     return rows
 

@@ -5,8 +5,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.denoising.sightings import Sightings
 from pipelines.preferences import IntentFit
-from pipelines.signals import Weighed
 from pipelines.signals.query import query
 from pipelines.signals.signal_table import INTENTS
 
@@ -28,7 +28,8 @@ _USERS: Final = """
 WITH sided AS (SELECT user_id FROM named WHERE reason = 'one_sided'),
 everybody AS (SELECT DISTINCT user_id FROM events),
 seen AS (
-    SELECT user_id, count(*) AS exposures, avg(weight) AS weight, bool_or(heldout) AS heldout,
+    SELECT user_id, CAST(sum(exposures) AS BIGINT) AS exposures,
+        sum(weight * exposures) / sum(exposures) AS weight, bool_or(heldout) AS heldout,
         bool_and(weight = 0) AND user_id NOT IN (SELECT user_id FROM sided) AS bot
     FROM shown GROUP BY user_id
 )
@@ -44,7 +45,7 @@ ORDER BY user_id
 """
 
 
-def user_table(fit: IntentFit, weighed: Weighed, events: pa.Table) -> pa.Table:
+def user_table(fit: IntentFit, seen: Sightings) -> pa.Table:
     """Return a row per user with events: intents, exposures, and how much is believed.
 
     A user without a known exposure has the shares of an average new user.
@@ -53,9 +54,9 @@ def user_table(fit: IntentFit, weighed: Weighed, events: pa.Table) -> pa.Table:
     columns |= {f"{name}_share": fit.user_intents[:, k] for k, name in enumerate(INTENTS)}
     found = query(
         _USERS,
-        events=events.select(["user_id"]),
-        shown=weighed.table.select(["user_id", "weight", "heldout"]),
-        named=weighed.reasons.group_by("user_id")
+        events=pa.table({"user_id": seen.everybody}),
+        shown=seen.activity,
+        named=seen.reasons.group_by("user_id")
         .aggregate([("reason", "min"), ("group", "min")])
         .rename_columns(["user_id", "reason", "group"]),
         meant=pa.table(columns),

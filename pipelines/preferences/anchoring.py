@@ -9,7 +9,7 @@ from pipelines.preferences import click_model
 from pipelines.preferences.channels import Channel
 from pipelines.preferences.click_table import ClickTable
 from pipelines.preferences.em import IntentSettings, run_em
-from pipelines.preferences.kernel import FloatArray, IntArray
+from pipelines.preferences.kernel import FloatArray, IntArray, rows_of
 from pipelines.preferences.signal_curves import fit_curves
 
 TRIAL: Final = 12  # steps of a fit to clicks alone: enough to tell signs
@@ -74,12 +74,16 @@ def anchored_chances(table: ClickTable, explicit: FloatArray, items: IntArray) -
     """
     inside = np.zeros(len(explicit), dtype=bool)
     inside[items] = True
-    item = table.item
-    mine = np.flatnonzero(inside[item])
-    believed = explicit[item[mine]] * table.shown.weight[mine, None]
-    key = table.shown.key[mine]
-    given = believed.T @ table.bits[key]
-    times = believed.T @ table.slot_prior[table.slot[key]]
+    classes, signals = explicit.shape[1], table.bits.shape[1]
+    given: FloatArray = np.zeros((classes, signals))
+    times: FloatArray = np.zeros(classes)
+    for part, shown in table.parts():
+        item = rows_of(shown)
+        mine = np.flatnonzero(inside[part][item])
+        believed = explicit[part][item[mine]] * shown.weight[mine, None]
+        key = shown.key[mine]
+        given = given + believed.T @ table.bits[key]
+        times = times + believed.T @ table.slot_prior[table.slot[key]]
     mean = (given.sum(axis=0) + 0.1) / (times.sum() + 10.0)
     chances = click_model.logged_only(click_model.designed(explicit.shape[1]), table)
     chances[0] = fit_curves(given + HELD * mean, times + HELD)

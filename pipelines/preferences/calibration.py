@@ -15,7 +15,7 @@ from pipelines.preferences import click_model
 from pipelines.preferences.channels import Channel, gold_chances, messages, to_class
 from pipelines.preferences.click_model import ClickParameters
 from pipelines.preferences.click_table import ClickTable
-from pipelines.preferences.kernel import FloatArray, IntArray, e_step, normalise
+from pipelines.preferences.kernel import FloatArray, IntArray, e_step, normalise, rows_of
 from pipelines.signals.signal_table import INTENTS
 
 SHARED: Final = 0.3  # how alike the mockers of one generation see it, beyond its class
@@ -38,21 +38,23 @@ UNTRIED: Final = Calibration(temperature=1.0, judged=0, before=0.0, after=0.0)
 
 
 def click_evidence(
-    table: ClickTable, parameters: ClickParameters, class_shares: FloatArray
+    table: ClickTable, parameters: ClickParameters, class_shares: FloatArray, *, items: int
 ) -> FloatArray:
     """Return (i, c): log chance of each item's signals by class, up to a constant per item.
 
     m expected acts of mockery on an item count as m / (1 + SHARED m): the design effect of
     equally correlated answers (Kish, 1965).
     """
-    items = len(table.shown.start) - 1
-    mocks = parameters.shares[table.shown.user, INTENTS.index("mock")]
-    on_item = np.bincount(table.item, weights=mocks * table.shown.weight, minlength=items)
-    discount = 1 - mocks + mocks / (1 + SHARED * on_item[table.item])
-    shown = table.shown._replace(weight=table.shown.weight * discount)
-    flat = np.zeros((items, len(class_shares)))
-    counts = e_step(shown, click_model.beliefs(table, parameters), flat)
-    evidence: FloatArray = np.log(np.maximum(counts.posterior, 1e-300))
+    evidence: FloatArray = np.empty((items, len(class_shares)))
+    beliefs = click_model.beliefs(table, parameters)
+    for inside, shown in table.parts():
+        item, size = rows_of(shown), len(shown.start) - 1
+        mocks = parameters.shares[shown.user, INTENTS.index("mock")]
+        on_item = np.bincount(item, weights=mocks * shown.weight, minlength=size)
+        discount = 1 - mocks + mocks / (1 + SHARED * on_item[item])
+        discounted = shown._replace(weight=shown.weight * discount)
+        counts = e_step(discounted, beliefs, np.zeros((size, len(class_shares))))
+        evidence[inside] = np.log(np.maximum(counts.posterior, 1e-300))
     return evidence
 
 

@@ -6,6 +6,7 @@ to give it, so each endorsing user leans from the average by a learned amount pe
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.special import expit
@@ -14,6 +15,9 @@ from pipelines.preferences.click_table import ClickTable
 from pipelines.preferences.kernel import Beliefs, Counts, FloatArray
 from pipelines.preferences.signal_curves import EDGE, class_powers, fit_curves, line_through
 from pipelines.signals.signal_table import INTENTS, designed_chances
+
+# A user's chance of every signal in every class is held for so many users at a time.
+USERS_AT_ONCE: Final = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ def logged_only(chances: FloatArray, table: ClickTable) -> FloatArray:
 
     Many platforms log no dwell or have no remix; that nobody dwells says nothing of anybody.
     """
-    given = np.bincount(table.shown.key, minlength=len(table.bits)) @ table.bits
+    given = table.key_counts @ table.bits
     kept: FloatArray = np.where(given > 0, chances, EDGE)
     return kept
 
@@ -83,13 +87,16 @@ def beliefs(table: ClickTable, parameters: ClickParameters) -> Beliefs:
     on = np.einsum("ks,mcs->kmc", table.bits, log_on - log_off)
     seen = np.exp(on + log_off.sum(axis=-1))
     logits = class_powers(parameters.phi.shape[1]) @ parameters.line
+    quiet = np.empty((len(table.users), parameters.phi.shape[1]))
+    for some in _user_blocks(len(quiet)):
+        quiet[some] = np.exp(np.log1p(-_user_chances(parameters, some)).sum(axis=-1))
     return Beliefs(
         shares=parameters.shares,
         emission=looked[:, None, None] * seen + (1 - looked)[:, None, None] * silent,
         looked=looked,
         odds=np.exp(table.bits @ logits.T),
         boost=np.exp(parameters.lean),
-        quiet=np.exp(np.log1p(-_user_chances(parameters)).sum(axis=-1)),
+        quiet=quiet,
     )
 
 
@@ -152,29 +159,40 @@ def _learn_endorsement(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Take one Newton step for the line, then one for every user's lean and its variance."""
     powers = class_powers(len(chances))
-    looked = counts.user_looked[:, :, None]
     strength = settings.signal_strength
-    chance = _user_chances(parameters)
     average = expit(powers @ parameters.line)
-    expected = (looked * chance).sum(axis=0) + strength * average
-    bend = (looked * chance * (1 - chance)).sum(axis=0) + strength * average * (1 - average)
+    expected, bend = np.zeros_like(average), np.zeros_like(average)
+    by_user, stiff = np.empty_like(parameters.lean), np.empty_like(parameters.lean)
+    for some in _user_blocks(len(by_user)):
+        chance = _user_chances(parameters, some)
+        hoped = counts.user_looked[some, :, None] * chance
+        spread_out = hoped * (1 - chance)
+        expected, bend = expected + hoped.sum(axis=0), bend + spread_out.sum(axis=0)
+        by_user[some], stiff[some] = hoped.sum(axis=1), spread_out.sum(axis=1)
+    expected = expected + strength * average
+    bend = bend + strength * average * (1 - average)
     slope = powers.T @ (given + strength * chances - expected)
     curvature = np.einsum("cs,ct,cu->stu", bend, powers, powers) + 1e-3 * np.eye(2)
     line = parameters.line + np.clip(
         np.linalg.solve(curvature, slope.T[..., None])[..., 0].T, -1.0, 1.0
     )
 
-    pull = counts.user_given - (looked * chance).sum(axis=1)
+    pull = counts.user_given - by_user
     pull = pull - parameters.lean / parameters.lean_variance
-    stiff = (looked * chance * (1 - chance)).sum(axis=1) + 1 / parameters.lean_variance
+    stiff = stiff + 1 / parameters.lean_variance
     lean = parameters.lean + np.clip(pull / stiff, -1.0, 1.0)
     spread = table.trusted @ (lean**2 + 1 / stiff)
     spread = spread + settings.lean_strength * settings.lean_variance
     return line, lean, spread / (table.trusted.sum() + settings.lean_strength)
 
 
-def _user_chances(parameters: ClickParameters) -> FloatArray:
-    """Return (u, c, s): the chance of each signal from each endorsing user who looks."""
+def _user_blocks(users: int) -> list[slice]:
+    return [slice(n, n + USERS_AT_ONCE) for n in range(0, users, USERS_AT_ONCE)]
+
+
+def _user_chances(parameters: ClickParameters, some: slice) -> FloatArray:
+    """Return (u, c, s): the chance of each signal from *some* endorsing users who look."""
     logits = class_powers(parameters.phi.shape[1]) @ parameters.line
-    chances: FloatArray = np.clip(expit(logits[None] + parameters.lean[:, None]), EDGE, 1 - EDGE)
+    lean = parameters.lean[some, None]
+    chances: FloatArray = np.clip(expit(logits[None] + lean), EDGE, 1 - EDGE)
     return chances

@@ -9,7 +9,7 @@ from pipelines.preferences import click_model
 from pipelines.preferences.channels import Channel, learn, messages, to_class, type_evidence
 from pipelines.preferences.click_model import ClickParameters, ClickSettings
 from pipelines.preferences.click_table import ClickTable
-from pipelines.preferences.kernel import FloatArray, e_step, normalise
+from pipelines.preferences.kernel import FloatArray, normalise
 from pipelines.preferences.rating_model import RatingSettings
 from pipelines.signals.signal_table import INTENTS
 
@@ -24,6 +24,7 @@ class IntentSettings:
     class_strength: float = 1e9  # pseudo-items behind equally frequent classes: quantiles
     clicks: ClickSettings = field(default_factory=ClickSettings)
     adapt: bool = True  # few exposures: loosen priors where that foretells held-out signals
+    firmness_margin: float = 0.0  # standard errors by which loosening must foretell better
     ratings: RatingSettings = field(default_factory=RatingSettings)
     anchor: bool = True  # learn what signals mean from answers where that foretells more answers
     siblings: bool = False  # learn how alike generations of one prompt are
@@ -88,7 +89,7 @@ def _step(
         posterior, log_likelihood = normalise(log_prior)
         clicks, by_user = None, state.by_user
     else:
-        counts = e_step(table.shown, click_model.beliefs(table, state.clicks), log_prior)
+        counts = table.count(click_model.beliefs(table, state.clicks), log_prior)
         posterior, log_likelihood = counts.posterior, counts.log_likelihood
         by_user = counts.by_user
         clicks = click_model.update(table, state.clicks, counts, chances, settings=settings.clicks)

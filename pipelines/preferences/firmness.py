@@ -4,6 +4,7 @@ With few exposures loose priors let the click model explain noise; where a platf
 from the design, firm ones hold it to what is not so. Neither is right everywhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +13,7 @@ import numpy as np
 from pipelines.preferences import click_model
 from pipelines.preferences.anchoring import mute
 from pipelines.preferences.channels import Channel
-from pipelines.preferences.click_model import ClickSettings
+from pipelines.preferences.click_model import ClickParameters, ClickSettings
 from pipelines.preferences.click_table import ClickTable
 from pipelines.preferences.em import IntentSettings, run_em
 from pipelines.preferences.kernel import Shown, e_step
@@ -20,6 +21,7 @@ from pipelines.signals.signal_table import BoolArray
 
 # From here on firm priors weigh less than a twentieth of what is seen, and converge sooner.
 PLENTY: Final = 150_000
+FOLDS: Final = 20  # of held-out generations, from which the error of a gain is learned
 _STEPS: Final = 40  # loose priors drift late: a shorter trial would not show it
 
 
@@ -36,40 +38,84 @@ def choose_firmness(
     Parameters are learned from signals on every other item (answers are not heard) and judged
     on the rest, where a user is known only from elsewhere.
 
+    Loose priors are taken where they foretell better by *firmness_margin* standard errors.
+
     Returns:
         The settings to fit with, and mean log-likelihood per held-out exposure by firmness;
         empty where exposures are plenty and the firm priors stay untried.
     """
-    if table is None or len(table.shown.user) >= PLENTY or not settings.adapt:
+    if table is None or table.size >= PLENTY or not settings.adapt:
         return settings.clicks, {}
     held = table.item % 2 == 1
     if held.all() or not held.any():
         return settings.clicks, {}
     firm, loose = settings.clicks, loosened(settings.clicks)
-    scores = {
-        name: _foretold(table, channels, held, settings=replace(settings, clicks=clicks))
+    learned = {
+        name: _learned(table, channels, held, settings=replace(settings, clicks=clicks))
         for name, clicks in (("firm", firm), ("loose", loose))
     }
-    return (loose if scores["loose"] > scores["firm"] else firm), scores
+    scores = {
+        name: _foretold(table, trial, held, settings=settings) / float(held.sum())
+        for name, trial in learned.items()
+    }
+    gain = scores["loose"] - scores["firm"]
+    if gain > 0 and settings.firmness_margin > 0:
+        gain -= settings.firmness_margin * _gain_error(table, learned, held, settings=settings)
+    return (loose if gain > 0 else firm), scores
 
 
-def _foretold(
+def _learned(
     table: ClickTable,
     channels: tuple[Channel, ...],
     held: BoolArray,
     *,
     settings: IntentSettings,
-) -> float:
+) -> tuple[ClickTable, ClickParameters | None]:
     learned = replace(table, shown=_rows(table, ~held))
     plain = click_model.logged_only(click_model.designed(settings.classes), table)
     silent = tuple(mute(channel) for channel in channels)
     short = replace(settings, max_iterations=min(settings.max_iterations, _STEPS))
-    state = run_em(learned, silent, plain, settings=short)
-    if state.clicks is None:
+    return learned, run_em(learned, silent, plain, settings=short).clicks
+
+
+def _foretold(
+    table: ClickTable,
+    trial: tuple[ClickTable, ClickParameters | None],
+    held: BoolArray,
+    *,
+    settings: IntentSettings,
+) -> float:
+    """Return the log-likelihood of *held* exposures."""
+    learned, clicks = trial
+    if clicks is None:
         return 0.0
     flat = np.full((len(table.shown.start) - 1, settings.classes), -np.log(settings.classes))
-    counts = e_step(_rows(table, held), click_model.beliefs(learned, state.clicks), flat)
-    return counts.log_likelihood / float(held.sum())
+    counts = e_step(_rows(table, held), click_model.beliefs(learned, clicks), flat)
+    return counts.log_likelihood
+
+
+def _gain_error(
+    table: ClickTable,
+    learned: Mapping[str, tuple[ClickTable, ClickParameters | None]],
+    held: BoolArray,
+    *,
+    settings: IntentSettings,
+) -> float:
+    """Return the standard error of what loose priors gain per held-out exposure.
+
+    Generations are dealt to FOLDS; the gain of each fold is one draw.
+    """
+    fold = table.item // 2 % FOLDS
+    gains, sizes = np.zeros(FOLDS), np.zeros(FOLDS)
+    for n in range(FOLDS):
+        inside = held & (fold == n)
+        firm, loose = (
+            _foretold(table, learned[name], inside, settings=settings) for name in ("firm", "loose")
+        )
+        gains[n], sizes[n] = loose - firm, inside.sum()
+    residual = gains - sizes * gains.sum() / max(sizes.sum(), 1.0)
+    error = np.sqrt(FOLDS / (FOLDS - 1) * (residual**2).sum()) / max(sizes.sum(), 1.0)
+    return float(error)
 
 
 def _rows(table: ClickTable, chosen: BoolArray) -> Shown:

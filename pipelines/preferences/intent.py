@@ -82,7 +82,7 @@ class IntentFit:
 
 
 def fit_intent(
-    exposures: pa.Table | None,
+    exposures: pa.Table | ClickTable | None,
     annotations: pa.Table | None,
     *,
     generations: pa.Table,
@@ -96,7 +96,8 @@ def fit_intent(
 
     Args:
         exposures: from `pipelines.signals.exposures`; those of weight 0 and of held-out users
-            are no evidence, but their users' intents are inferred all the same.
+            are no evidence, but their users' intents are inferred all the same. A click table
+            must be numbered by the sorted ids of *generations*.
         annotations: raw answers (ratings, comparisons), each used once.
         generations: which generations there are; those without evidence keep the prior.
         gold: generation_id, aspect, value (a level 1 .. 5); clamped.
@@ -117,14 +118,9 @@ def fit_intent(
     item_ids = item_ids.combine_chunks()
     if len(item_ids) == 0:
         raise ContractError("generations: no rows; a fit needs at least one generation")
-    shown, shown_drops = _training(exposures, item_ids)
+    table, shown_drops = _clicks(exposures, item_ids, settings=settings)
     answers = read_answers(annotations, item_ids)
     clamped = read_gold(gold, item_ids)
-    table = (
-        click_table(shown, item_ids, first_examined=settings.clicks.first_examined)
-        if shown.num_rows
-        else None
-    )
     channels = first_channels(
         answers, clamped, items=len(item_ids), classes=settings.classes, settings=settings.ratings
     )
@@ -188,7 +184,7 @@ def _calibrated(
     items, classes = state.posterior.shape
     evidence, calibration, siblings = answer_evidence(state.channels, items, classes), UNTRIED, None
     if table is not None and state.clicks is not None:
-        clicks = click_evidence(table, state.clicks, state.class_shares)
+        clicks = click_evidence(table, state.clicks, state.class_shares, items=items)
         calibration = calibrate(clicks, state.class_shares, table.exposed, state.channels[-1].gold)
         evidence = clicks / calibration.temperature + evidence
     if prompt is None:
@@ -229,13 +225,18 @@ def _new_user(state: State, settings: IntentSettings) -> list[float]:
     return shares
 
 
-def _training(exposures: pa.Table | None, item_ids: pa.Array) -> tuple[pa.Table, pa.Table]:
-    if exposures is None:
-        return EXPOSURE.empty_table(), drops_table("intent", {})
+def _clicks(
+    exposures: pa.Table | ClickTable | None, item_ids: pa.Array, *, settings: IntentSettings
+) -> tuple[ClickTable | None, pa.Table]:
+    if exposures is None or isinstance(exposures, ClickTable):
+        return exposures, drops_table("intent", {})
     rows = conform(exposures, EXPOSURE, what="exposures")
     known = rows.filter(pc.is_in(rows["generation_id"], value_set=item_ids))
     lost = training_exposures(rows).num_rows - training_exposures(known).num_rows
-    return known, drops_table("intent", {"unknown_generation": lost})
+    drops = drops_table("intent", {"unknown_generation": lost})
+    if known.num_rows == 0:
+        return None, drops
+    return click_table(known, item_ids, first_examined=settings.clicks.first_examined), drops
 
 
 def _shares(table: ClickTable | None, by_user: FloatArray) -> list[float]:

@@ -141,6 +141,23 @@ def e_step(shown: Shown, beliefs: Beliefs, log_prior: FloatArray) -> Counts:  # 
     return Counts(posterior, by_key, by_user, key_looked, user_looked, user_given, log_likelihood)
 
 
+def add_counts(first: Counts, second: Counts) -> Counts:
+    """Add the counts of two partitions; posteriors do not add, so the first's stays.
+
+    The arrays of *first* are written into: counts of millions of users are not held twice.
+    """
+    for total, more in zip(first[1:-1], second[1:-1], strict=True):
+        np.add(total, more, out=total)
+    return first._replace(log_likelihood=first.log_likelihood + second.log_likelihood)
+
+
+def rows_of(shown: Shown) -> IntArray:
+    """Return (e,) the item of each exposure."""
+    count = np.diff(shown.start)
+    rows: IntArray = np.repeat(np.arange(len(count)), count)
+    return rows
+
+
 def normalise(log_weights: FloatArray) -> tuple[FloatArray, float]:
     """Turn (i, c) log weights into distributions; the second value is their log total."""
     top = log_weights.max(axis=1, keepdims=True)

@@ -60,6 +60,7 @@ def make_pairs(
     evidence: pa.Table,
     *,
     annotations: pa.Table | None = None,
+    splits: pa.Table | None = None,
     settings: PairSettings | None = None,
 ) -> Pairs:
     """Compare all generations of one prompt by the fit's posterior.
@@ -71,6 +72,7 @@ def make_pairs(
         evidence: from `gather_evidence`; what each pair points back to.
         annotations: raw answers; where many compared the same two and truly split, the target
             is soft. None: every target is hard.
+        splits: from `split_prompts`, where it is known already; else it follows from *prompts*.
         settings: thresholds, cap, splits.
 
     Returns:
@@ -87,8 +89,9 @@ def make_pairs(
         for aspect in settings.aspects
     ]
     return finish_pairs(
-        pa.concat_tables(parts), prompts, evidence, settings=settings, stage="preferences"
-    )
+        pa.concat_tables(parts), prompts, evidence, settings=settings, stage="preferences",
+        splits=splits,
+    )  # fmt: skip
 
 
 def same_prompt_indices(group: IntArray) -> tuple[IntArray, IntArray]:
@@ -162,9 +165,11 @@ def finish_pairs(
     *,
     settings: PairSettings,
     stage: str,
+    splits: pa.Table | None = None,
 ) -> Pairs:
     """Cap, split, name and back every candidate (CANDIDATE schema) with its evidence."""
-    splits = split_prompts(prompts, settings=settings.splits)
+    if splits is None:
+        splits = split_prompts(prompts, settings=settings.splits)
     judged = query(
         f"""
         SELECT candidates.*, split, CASE

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.signals.signal_table import FloatArray, has_signal
+from pipelines.signals.signal_table import BoolArray, FloatArray, has_signal
 
 
 def find_bots(
@@ -25,14 +25,26 @@ def find_bots(
     users = pc.dictionary_encode(exposures.column("user_id").combine_chunks())
     index = users.indices.to_numpy()
     shown = np.bincount(index, minlength=len(users.dictionary)).astype(np.float64)
-    worst: FloatArray = np.zeros(len(shown))
-    for name in signals:
-        given: FloatArray = np.bincount(
-            index, weights=has_signal(exposures, name), minlength=len(shown)
-        ).astype(np.float64)
-        worst = np.maximum(worst, wilson_lower(given, shown, confidence=confidence))
+    given: list[FloatArray] = [
+        np.bincount(index, weights=has_signal(exposures, s), minlength=len(shown)).astype(
+            np.float64
+        )
+        for s in signals
+    ]
     names = np.array(users.dictionary.to_pylist(), dtype=object)
-    return sorted(names[worst > share].tolist())
+    return sorted(names[act_too_often(given, shown, share=share, confidence=confidence)].tolist())
+
+
+def act_too_often(
+    given: Sequence[FloatArray], shown: FloatArray, *, share: float, confidence: float = 3.0
+) -> BoolArray:
+    """Say of each user whether one of the signals *given*, each (u,), is surely above *share*.
+
+    *shown* (u,) is how much each was shown; who was shown nothing is none.
+    """
+    lower = [wilson_lower(g, np.maximum(shown, 1.0), confidence=confidence) for g in given]
+    often: BoolArray = np.max([np.zeros(len(shown)), *lower], axis=0) > share
+    return often
 
 
 def wilson_lower(successes: FloatArray, trials: FloatArray, *, confidence: float) -> FloatArray:

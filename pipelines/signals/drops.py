@@ -31,6 +31,14 @@ def drop_counts(drops: pa.Table) -> dict[str, int]:
     return counts
 
 
+def add_drops(*drops: pa.Table) -> pa.Table:
+    """Return one table with each reason of each stage once, rows added."""
+    joined = pa.concat_tables(drops)
+    added = joined.group_by(["stage", "reason"]).aggregate([("rows", "sum")])
+    order = [("stage", "ascending"), ("reason", "ascending")]
+    return added.rename_columns(DROPS.names).cast(DROPS).sort_by(order)
+
+
 def join_drops(*drops: pa.Table) -> pa.Table:
     """Return one table of the reasons of several stages."""
     return pa.concat_tables(drops) if drops else DROPS.empty_table()

@@ -91,16 +91,7 @@ def exposures(
     known = conform(
         generations, subset(GENERATION, ("generation_id", "prompt_id")), what="generations"
     )
-    judged = query(_JUDGE, events=rows, known=known)
-    counts = {row["reason"]: row["rows"] for row in query(_COUNT, judged=judged).to_pylist()}
-    counts.pop("kept", None)
-    joined = query(_JOIN, judged=judged)
-    orphans = pc.sum(
-        pc.if_else(joined["impressions"], 0, pc.list_value_length(joined["event_ids"]))
-    )
-    counts["no_impression"] = orphans.as_py() or 0
-    shown = joined.filter(joined["impressions"]).drop_columns(["impressions"])
-
+    shown, counts = _join(query(_JUDGE, events=rows, known=known))
     bots = find_bots(shown, signals=settings.bot_signals, share=settings.bot_share)
     by_bot = pc.is_in(shown["user_id"], value_set=pa.array(bots, pa.string())).to_numpy()
     held = heldout_rows(shown["user_id"], share=settings.heldout_users) & ~by_bot
@@ -112,18 +103,52 @@ def exposures(
     return Exposures(table.select(EXPOSURE.names).cast(EXPOSURE), drops_table("signals", counts))
 
 
+def number_uses(events: pa.Table) -> pa.Table:
+    """Return *events* with *use*: which time an event_id comes, from 1.
+
+    All rows of one event_id must be there; `join_sent` takes it from there, for any generations.
+    """
+    rows = conform(events, subset(EVENT, _EVENT_COLUMNS), what="events")
+    return query(_SENT, events=rows)
+
+
+def join_sent(sent: pa.Table, generations: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    """Join rows of `number_uses` to exposures, without weights; all rows of a generation at once.
+
+    Returns:
+        EXPOSURE rows without *weight* and *heldout*, and drops by reason.
+    """
+    known = conform(
+        generations, subset(GENERATION, ("generation_id", "prompt_id")), what="generations"
+    )
+    return _join(query(f"WITH sent AS (SELECT * FROM numbered_uses), {_JUDGE_SENT}",
+                       numbered_uses=sent, known=known))  # fmt: skip
+
+
+def _join(judged: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    counts = {row["reason"]: row["rows"] for row in query(_COUNT, judged=judged).to_pylist()}
+    counts.pop("kept", None)
+    joined = query(_JOIN, judged=judged)
+    orphans = pc.sum(
+        pc.if_else(joined["impressions"], 0, pc.list_value_length(joined["event_ids"]))
+    )
+    counts["no_impression"] = orphans.as_py() or 0
+    return joined.filter(joined["impressions"]).drop_columns(["impressions"]), counts
+
+
 def training_exposures(table: pa.Table) -> pa.Table:
     """Return the exposures that may be learned from: no bots, no held-out users."""
     return table.filter(pc.and_(pc.greater(table["weight"], 0.0), pc.invert(table["heldout"])))
 
 
 # A copy is the same act at the same instant, whatever its event id; the smallest id stays.
-_JUDGE: Final = f"""
-WITH sent AS (
-    SELECT events.*, row_number() OVER (
-        PARTITION BY event_id ORDER BY occurred_at, kind, {_KEY}, value, position) AS use
-    FROM events
-), numbered AS (
+_SENT: Final = f"""
+SELECT events.*, row_number() OVER (
+    PARTITION BY event_id ORDER BY occurred_at, kind, {_KEY}, value, position) AS use
+FROM events
+"""
+_JUDGE_SENT: Final = f"""
+numbered AS (
     SELECT sent.*, prompt_id, row_number() OVER (
         PARTITION BY use > 1, {_KEY}, kind, occurred_at ORDER BY event_id, use) AS copy
     FROM sent LEFT JOIN
@@ -139,6 +164,7 @@ SELECT * EXCLUDE (copy, use, value), CASE WHEN isnan(value) THEN NULL ELSE value
          ELSE 'kept' END AS reason
 FROM numbered
 """
+_JUDGE: Final = f"WITH sent AS ({_SENT}), {_JUDGE_SENT}"
 _COUNT: Final = "SELECT reason, count(*) AS rows FROM judged GROUP BY reason ORDER BY reason"
 _PATTERN: Final = " + ".join(
     f"(CASE WHEN {signal.condition} THEN {1 << s} ELSE 0 END)" for s, signal in enumerate(SIGNALS)

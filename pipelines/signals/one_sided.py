@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 
 from pipelines.signals.adversaries import wilson_lower
 from pipelines.signals.signal_patterns import praised
+from pipelines.signals.signal_table import BoolArray, FloatArray
 
 
 def find_one_sided(
@@ -43,11 +44,27 @@ def find_one_sided(
     size = shape[0] * shape[1]
     given = np.bincount(cell, weights=gave, minlength=size).reshape(shape).astype(np.float64)
     seen = np.bincount(cell, minlength=size).reshape(shape).astype(np.float64)
+    sided = praise_one_side(given, seen, always=always, never=never)
+    names = np.array(users.dictionary.to_pylist(), dtype=object)
+    return sorted(names[sided].tolist())
+
+
+def praise_one_side(
+    given: FloatArray, seen: FloatArray, *, always: float = 0.5, never: float = 0.2
+) -> BoolArray:
+    """Say of each user whether praise goes to one release only; as `find_one_sided`.
+
+    Args:
+        given: (u, r) exposures praised by user and release.
+        seen: (u, r) exposures.
+        always: share in [0, 1].
+        never: share in [0, 1].
+    """
     rest_given = given.sum(axis=1, keepdims=True) - given
     rest_seen = seen.sum(axis=1, keepdims=True) - seen
     low = wilson_lower(given, np.maximum(seen, 1.0), confidence=2.0)
     # The upper end for praise is one less the lower end for its absence.
     absent = wilson_lower(rest_seen - rest_given, np.maximum(rest_seen, 1.0), confidence=2.0)
-    sided = ((low > always) & (seen > 0) & (1 - absent < never) & (rest_seen > 0)).any(axis=1)
-    names = np.array(users.dictionary.to_pylist(), dtype=object)
-    return sorted(names[sided].tolist())
+    sides = (low > always) & (seen > 0) & (1 - absent < never) & (rest_seen > 0)
+    sided: BoolArray = sides.any(axis=1)
+    return sided

@@ -1,6 +1,6 @@
 """Signal patterns: which signals followed, counted by activity of the user and by position."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +63,14 @@ def activity_buckets(
     if users == 0:
         return np.zeros(0, dtype=np.int64)
     shown = np.bincount(user_of_exposure, minlength=users)
-    acts = np.bincount(user_of_exposure, weights=acted, minlength=users)
+    acts = np.bincount(user_of_exposure, weights=acted, minlength=users).astype(np.float64)
+    return readiness_buckets(shown, acts, buckets=buckets)
+
+
+def readiness_buckets(
+    shown: NDArray[Any], acts: NDArray[np.float64], *, buckets: int
+) -> NDArray[np.int64]:
+    """Sort users into *buckets*, as `activity_buckets`, by exposures (u,) and acts (u,)."""
     # Five average exposures stand behind each user, or newcomers would fill the outer buckets.
     ready = (acts + 5 * acts.sum() / max(shown.sum(), 1)) / (shown + 5)
     cuts = np.quantile(ready, np.arange(1, buckets) / buckets)

@@ -1,5 +1,6 @@
 """Weighing: how much each exposure may count as evidence, every change under its reason."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ from pipelines.signals.drops import drops_table
 from pipelines.signals.exposures import EXPOSURE, training_exposures
 from pipelines.signals.one_sided import find_one_sided
 from pipelines.signals.query import conform
-from pipelines.signals.signal_table import FloatArray
+from pipelines.signals.signal_table import BoolArray, FloatArray
 
 REASONS: Final = ("coordinated", "one_sided", "user_cap", "tenant_cap")
 
@@ -62,23 +63,64 @@ def weigh(
     table = conform(exposures, EXPOSURE, what="exposures")
     weight = table["weight"].to_numpy().astype(np.float64)
     believed = training_exposures(table)
+    voting_together = "coordinated" not in settings.keep
+    given = weigh_rows(
+        table["user_id"], table["tenant_id"], weight,
+        heldout=table["heldout"].to_numpy(zero_copy_only=False),
+        sided=[] if "one_sided" in settings.keep else find_one_sided(believed, generations),
+        groups=find_groups(believed, alike=settings.alike) if voting_together else {},
+        settings=settings,
+    )  # fmt: skip
+    at = table.schema.get_field_index("weight")
+    return Weighed(
+        table.set_column(at, "weight", pa.array(given.weight)), given.drops, given.reasons
+    )
+
+
+class RowWeights(NamedTuple):
+    """The weight of each row, and what a `Weighed` says beside it."""
+
+    weight: FloatArray
+    drops: pa.Table
+    reasons: pa.Table
+
+
+def weigh_rows(
+    user: pa.ChunkedArray,
+    tenant: pa.ChunkedArray,
+    weight: FloatArray,
+    *,
+    heldout: BoolArray,
+    sided: Sequence[str],
+    groups: Mapping[str, int],
+    settings: WeighingSettings,
+    times: FloatArray | float = 1.0,
+) -> RowWeights:
+    """Weigh rows of exposures down: all of one user and tenant alike.
+
+    Args:
+        user: (n,) user_id.
+        tenant: (n,) tenant_id.
+        weight: (n,) before, in [0, 1].
+        heldout: (n,) rows that are no evidence and are not counted as lost.
+        sided: users who count for nothing.
+        groups: group of each user who belongs to one.
+        settings: caps, and what to keep.
+        times: (n,) exposures that each row stands for.
+    """
     lost: dict[str, float] = {}
     named: list[tuple[str, str, int | None]] = []
 
     def scale(reason: str, factor: FloatArray) -> None:
         nonlocal weight
-        held = table["heldout"].to_numpy(zero_copy_only=False)
-        lost[reason] = float((weight * (1 - factor))[~held].sum())
+        lost[reason] = float((weight * (1 - factor) * times)[~heldout].sum())
         weight = weight * factor
 
-    user = table["user_id"]
     if "one_sided" not in settings.keep:
-        sided = find_one_sided(believed, generations)
         named += [(name, "one_sided", None) for name in sided]
         inside = pc.is_in(user, value_set=pa.array(sided, pa.string())).to_numpy()
         scale("one_sided", np.where(inside, 0.0, 1.0))
     if "coordinated" not in settings.keep:
-        groups = find_groups(believed, alike=settings.alike)
         named += [(name, "coordinated", group) for name, group in groups.items()]
         size = np.bincount(list(groups.values())) if groups else np.ones(1, dtype=np.int64)
         names = pa.array(list(groups), pa.string())
@@ -86,14 +128,12 @@ def weigh(
         share = np.array([1.0 / size[group] for group in groups.values()] + [1.0])
         scale("coordinated", share[at])
     if "user_cap" not in settings.keep:
-        cap = max(settings.user_floor, settings.user_share * weight.sum())
-        scale("user_cap", _capped(user, weight, cap))
-    several = pc.count_distinct(table["tenant_id"]).as_py() > 1
+        cap = max(settings.user_floor, settings.user_share * (weight * times).sum())
+        scale("user_cap", _capped(user, weight * times, cap))
+    several = pc.count_distinct(tenant).as_py() > 1
     if "tenant_cap" not in settings.keep and several and settings.tenant_share < 1:
-        cap = settings.tenant_share * weight.sum()
-        scale("tenant_cap", _capped(table["tenant_id"], weight, cap))
-    at = table.schema.get_field_index("weight")
-    table = table.set_column(at, "weight", pa.array(weight))
+        cap = settings.tenant_share * (weight * times).sum()
+        scale("tenant_cap", _capped(tenant, weight * times, cap))
     counts = {reason: round(rows) for reason, rows in lost.items()}
     reasons = pa.table(
         {
@@ -102,7 +142,7 @@ def weigh(
             "group": pa.array([group for _, _, group in named], pa.int64()),
         }
     )
-    return Weighed(table, drops_table("weighing", counts), reasons)
+    return RowWeights(weight, drops_table("weighing", counts), reasons)
 
 
 def _capped(names: pa.ChunkedArray, weight: FloatArray, cap: float) -> FloatArray:

@@ -5,7 +5,7 @@ The bytes also depend on pyarrow's Parquet writer, which constraints.txt pins.
 
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_contracts.errors import FlywheelError
+
+WRITER: Final[dict[str, Any]] = {
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "compression": "zstd",
+    "compression_level": 3,
+    "use_dictionary": True,
+    "write_statistics": True,
+    "data_page_size": 1 << 20,
+    "store_schema": True,
+    "use_compliant_nested_type": True,
+}
 
 _FLOAT_BITS: Final = {pa.float64(): pa.int64(), pa.float32(): pa.int32()}
 
@@ -52,21 +64,7 @@ def id_column(schema: pa.Schema) -> str:
 def parquet_bytes(table: pa.Table) -> bytes:
     """Return *table* as Parquet with every writer option pinned."""
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        version="2.6",
-        data_page_version="1.0",
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=True,
-        write_statistics=True,
-        row_group_size=1 << 18,
-        data_page_size=1 << 20,
-        store_schema=True,
-        use_compliant_nested_type=True,
-        coerce_timestamps=None,
-    )
+    pq.write_table(table, sink, row_group_size=1 << 18, coerce_timestamps=None, **WRITER)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 

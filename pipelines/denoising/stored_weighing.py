@@ -1,0 +1,188 @@
+"""Stored weighing: what each exposure on disk counts, and the click table that follows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import feather
+from scipy.sparse import csr_array
+
+from pipelines.denoising.activity import ACTIVITY
+from pipelines.denoising.bins import MemoryPlan
+from pipelines.denoising.stored_clicks import StoredClicks, write_run
+from pipelines.denoising.stored_exposures import (
+    SLOT_CODES,
+    StoredExposures,
+    StoredPart,
+    read_run,
+    runs_of,
+)
+from pipelines.preferences import firmness
+from pipelines.preferences.click_table import ClickTable, number_keys
+from pipelines.preferences.kernel import IntArray
+from pipelines.signals.coordination import binary, group_users
+from pipelines.signals.one_sided import praise_one_side
+from pipelines.signals.signal_patterns import PRAISE
+from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray
+from pipelines.signals.weighing import RowWeights, WeighingSettings, weigh_rows
+
+_PRAISED = sum(1 << SIGNAL_NAMES.index(name) for name in PRAISE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWeights:
+    """Weights by pair of user and tenant, in the order of the exposures' pairs."""
+
+    rows: RowWeights
+    user: IntArray  # (a,)
+    activity: pa.Table  # ACTIVITY rows in the same order
+
+
+def weigh_stored(
+    stored: StoredExposures, *, plan: MemoryPlan, settings: WeighingSettings
+) -> StoredWeights:
+    """Weigh exposures on disk; the same result as `weigh`."""
+    parting = stored.parting
+    user, tenant = np.divmod(stored.pair, max(len(parting.tenants), 1))
+    users = pa.chunked_array([parting.users.take(pa.array(user))])
+    tenants = pa.chunked_array([parting.tenants.take(pa.array(tenant))])
+    sided: list[str] = []
+    if "one_sided" not in settings.keep and stored.given.size:
+        found = praise_one_side(stored.given, stored.seen) & stored.believed
+        sided = parting.users.filter(pa.array(found)).to_pylist()
+    groups: dict[str, int] = {}
+    if "coordinated" not in settings.keep and stored.parts:
+        groups = group_users(
+            parting.users.to_pylist(),
+            _acts(stored),
+            lambda: _sights(stored, plan),
+            alike=settings.alike,
+        )
+    rows = weigh_rows(
+        users, tenants, np.where(stored.bots[user], 0.0, 1.0), heldout=stored.heldout[user],
+        sided=sided, groups=groups, settings=settings, times=stored.pair_shown,
+    )  # fmt: skip
+    activity = pa.table(
+        [users, tenants, stored.pair_shown.astype(np.int64), stored.pair_acted.astype(np.int64),
+         rows.weight, stored.heldout[user]],
+        names=ACTIVITY.names,
+    )  # fmt: skip
+    return StoredWeights(rows=rows, user=user, activity=activity.cast(ACTIVITY))
+
+
+def stored_clicks(
+    stored: StoredExposures,
+    weights: StoredWeights,
+    *,
+    folder: Path,
+    plan: MemoryPlan,
+    first_examined: float,
+) -> ClickTable | None:
+    """Write the click table of exposures on disk into *folder*; None where there are none.
+
+    The same exposures in the same order as in `click_table`, in runs of whole generations.
+    """
+    if not len(stored.pair):
+        return None
+    folder.mkdir()
+    evidence = np.where(stored.heldout[weights.user], 0.0, weights.rows.weight)
+    place = np.cumsum(stored.shown > 0) - 1  # users without exposures have no row
+    combined, counted = _patterns(stored)
+    pattern, slot = np.divmod(combined, _slots(stored))
+    keys, key_of = number_keys(pattern, slot)
+    believed = np.zeros(len(stored.parting.ids))
+    trusted = np.zeros(int((stored.shown > 0).sum()))
+    paths = []
+    exposures = int(stored.shown.sum())
+    # So few that firmness is tried on them: they fit, and the trial needs them together.
+    few = exposures < firmness.PLENTY
+    for number, run in enumerate(
+        runs_of(stored.parts, firmness.PLENTY if few else plan.kernel_rows)
+    ):
+        read = read_run(run)
+        weight = evidence[np.searchsorted(stored.pair, read["pair"])]
+        key = key_of[np.searchsorted(combined, read["pattern"] * _slots(stored) + read["slot"])]
+        user = place[read["user"]]
+        items = np.sort(np.concatenate([part.items for part in run]))
+        paths.append(folder / f"{number:04d}.npz")
+        write_run(paths[-1], items, read["item"], user, key, weight)
+        believed += np.bincount(read["item"], weights=weight, minlength=len(believed))
+        trusted += np.bincount(user, weights=weight, minlength=len(trusted))
+    none = np.zeros(0, dtype=np.int64)
+    table = StoredClicks(
+        shown=keys.shown(none, none, none, np.zeros(0)),
+        users=tuple(stored.parting.users.filter(pa.array(stored.shown > 0)).to_pylist()),
+        trusted=(trusted > 0).astype(np.float64),
+        runs=tuple(paths),
+        keys=keys,
+        exposures=exposures,
+        counted_keys=np.bincount(key_of, weights=counted, minlength=len(keys.bits)).astype(
+            np.int64
+        ),
+        believed=believed,
+        **keys.columns(stored.parting.surfaces.to_pylist(), first_examined=first_examined),
+    )
+    return table.in_memory() if few else table
+
+
+def believed_items(stored: StoredExposures) -> BoolArray:
+    """Say of each generation whether somebody who is neither a bot nor held out saw it."""
+    seen = np.zeros(len(stored.parting.ids), dtype=bool)
+    for part in stored.parts:
+        read = part.read()
+        seen[read["item"][stored.believed[read["user"]]]] = True
+    return seen
+
+
+def stored_evidence(stored: StoredExposures, weights: StoredWeights, part: StoredPart) -> pa.Table:
+    """Return generation_id, event_ids, weight and heldout of the exposures of one part."""
+    assert part.events is not None
+    read = part.read()
+    at = np.searchsorted(stored.pair, read["pair"])
+    rows = feather.read_table(str(part.events), memory_map=False)
+    rows = rows.append_column("weight", pa.array(weights.rows.weight[at]))
+    return rows.append_column("heldout", pa.array(stored.heldout[read["user"]]))
+
+
+def _patterns(stored: StoredExposures) -> tuple[IntArray, IntArray]:
+    """Return the distinct pairs of pattern and slot as one number, and how often each comes."""
+    codes: IntArray = np.zeros(0, dtype=np.int64)
+    times: IntArray = np.zeros(0, dtype=np.int64)
+    for part in stored.parts:
+        read = part.read()
+        new, count = np.unique(read["pattern"] * _slots(stored) + read["slot"], return_counts=True)
+        codes, where = np.unique(np.concatenate([codes, new]), return_inverse=True)
+        both = np.concatenate([times, count])
+        times = np.bincount(where, weights=both, minlength=len(codes)).astype(np.int64)
+    return codes, times
+
+
+def _slots(stored: StoredExposures) -> int:
+    return max(len(stored.parting.surfaces), 1) * SLOT_CODES
+
+
+def _acts(stored: StoredExposures) -> csr_array:
+    """Return (u, i) 1 where a believed user praised a generation."""
+    found: list[IntArray] = []
+    for part in stored.parts:
+        read = part.read()
+        mine = (read["pattern"] & _PRAISED > 0) & stored.believed[read["user"]]
+        found.append(np.stack([read["user"][mine], read["item"][mine]]).astype(np.int32))
+    user, item = np.concatenate(found, axis=1)
+    return binary(user, item, (len(stored.shown), len(stored.parting.ids)))
+
+
+def _sights(stored: StoredExposures, plan: MemoryPlan) -> Iterator[tuple[csr_array, csr_array]]:
+    """Give run by run who praised and who saw its generations."""
+    for run in runs_of(stored.parts, plan.kernel_rows):
+        read = read_run(run)
+        mine = stored.believed[read["user"]]
+        items, item = np.unique(read["item"], return_inverse=True)
+        shape = (len(stored.shown), len(items))
+        acted = mine & (read["pattern"] & _PRAISED > 0)
+        yield (
+            binary(read["user"][acted], item[acted], shape),
+            binary(read["user"][mine], item[mine], shape),
+        )
