@@ -1,9 +1,11 @@
 """What one training run may read: a validated snapshot and the content its pairs name."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final
+
+import pyarrow.compute as pc
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
@@ -27,9 +29,13 @@ class SnapshotBundle:
         prompts: Digest,
         generations: Digest,
         clearance: Label = GENERAL,
+        aspects: Collection[str] | None = None,
     ) -> None:
+        """Open a snapshot; of its pairs only those of *aspects*, where it has any of them."""
         self._stores = stores
         self._snapshot = open_snapshot(stores, snapshot_id, clearance)
+        there = set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist())
+        self._aspects = there & set(aspects or ()) or there
         for digest in (prompts, generations):
             stores.catalogue.check_readable(digest, clearance)
         texts = stores.derived.read(prompts, columns=["prompt_id", "text"])
@@ -56,7 +62,9 @@ class SnapshotBundle:
     def pairs(self, split: str) -> Sequence[TrainingPair]:
         """Return the pairs of *split* in order of their ids."""
         table = self._snapshot.pairs
-        rows = table.filter(table["split"].to_numpy(zero_copy_only=False) == split)
+        rows = table.filter(
+            (pc.field("split") == split) & pc.field("aspect").isin(sorted(self._aspects))
+        )
         columns = rows.sort_by("pair_id").select(list(_COLUMNS)).to_pylist()
         return [TrainingPair(**row) for row in columns]
 

@@ -1,6 +1,6 @@
 """From trusted signals and raw answers to pairs: the whole path, and the arms beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,6 +79,8 @@ def make_preferences(
     making: str,
     min_confidence: float,
     per_prompt: int,
+    aspects: Sequence[str] = ("overall",),
+    ties: bool = False,
     seed: int,
     quality: Callable[[], pa.Table],
 ) -> Preferences:
@@ -92,7 +94,10 @@ def make_preferences(
         generations: generation contract.
         making: one of `MAKINGS`; all but *fused* are arms that experiments compare with.
         min_confidence: below it a pair is undecided.
-        per_prompt: most certain pairs kept of one prompt.
+        per_prompt: most certain pairs kept of one prompt and aspect.
+        aspects: which pairs are made of; those that nobody answered about are left out. All
+            making but *fused* and *explicit_only* knows "overall" alone.
+        ties: keep pairs that are surely equal in an aspect other than "overall".
         seed: of *shuffled*.
         quality: true quality by generation, asked for by *oracle* alone.
 
@@ -101,8 +106,12 @@ def make_preferences(
     """
     if making not in MAKINGS:
         raise ContractError(f"pairs cannot be made by {making!r}; use {', '.join(MAKINGS)}")
+    asked = {"overall", *answers["aspect"].to_pylist()}
     settings = PairSettings(
-        per_prompt=per_prompt, target=TargetSettings(min_confidence=min_confidence)
+        aspects=tuple(a for a in aspects if a in asked),
+        per_prompt=per_prompt,
+        ties=ties,
+        target=TargetSettings(min_confidence=min_confidence),
     )
     signals = None if making == "explicit_only" else trusted
     fit, evidence, made = infer_preferences(
