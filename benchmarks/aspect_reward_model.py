@@ -31,7 +31,7 @@ from backbone.emu3 import Emu3Backbone
 from backbone.pictures import stack_pngs, write_png
 from backbone.tokens import image_prompt
 from benchmarks.crowd_aggregation import environment
-from data_contracts.ids import Digest, GenerationId, PairId, PromptId, SnapshotId
+from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
 from data_contracts.schemas import GENERATION, PROMPT
 from data_contracts.training import TrainingPair
 from pipelines.assets.backbone import shipped_checkpoint

@@ -88,9 +88,7 @@ def aspect_figures(
     likeliest = chances.argmax(-1)
     # An exact draw is no win of the first, whatever comes first in an array.
     likeliest = np.where((lead == 0) & (likeliest == 0), 1, likeliest)
-    hit = np.select(
-        [likeliest == 0, likeliest == 1], [pairs.masses[:, 0], pairs.masses[:, 1]], 0.0
-    )
+    hit = np.select([likeliest == 0, likeliest == 1], [pairs.masses[:, 0], pairs.masses[:, 1]], 0.0)
     ranked = (lead > 0) + 0.5 * (lead == 0)
 
     def interval(values: FloatArray, kept: BoolArray) -> Interval | None:
@@ -144,7 +142,8 @@ def calibration_error(bins: tuple[Bin, ...]) -> float:
     """Return the expected calibration error: how far said and right lie apart, over all pairs.
 
     Example:
-        >>> calibration_error((Bin(said=0.9, right=0.8, pairs=3), Bin(said=0.6, right=0.6, pairs=1)))
+        >>> bins = (Bin(said=0.9, right=0.8, pairs=3), Bin(said=0.6, right=0.6, pairs=1))
+        >>> calibration_error(bins)
         0.075
 
     Source:

@@ -16,6 +16,7 @@ from data_contracts.errors import FlywheelError
 from reward_models.aspect_calibration import AspectCalibration
 from reward_models.aspect_model import load_aspect_model
 from reward_models.preferences import FloatArray
+from reward_models.scorer import RewardScorer
 from reward_models.sequences import IntArray, Sequences, read_answers
 
 _CARD: Final = "aspects.json"
@@ -144,9 +145,14 @@ class AspectRewardScorer:
         return self.score_aspects(prompts, contents)[OVERALL]
 
 
-def is_aspect_scorer(folder: Path) -> bool:
-    """Say whether *folder* was saved by an `AspectRewardScorer`."""
-    return (folder / _CARD).is_file()
+def load_scorer(folder: Path, *, device: str | None = None) -> AspectRewardScorer | RewardScorer:
+    """Load whichever reward model was saved in *folder*.
+
+    Raises:
+        FlywheelError: neither was.
+    """
+    kind = AspectRewardScorer if (folder / _CARD).is_file() else RewardScorer
+    return kind.load(folder, device=device)
 
 
 @torch.inference_mode()

@@ -165,9 +165,7 @@ class AspectTrainer(OrderedRows, RewardTrainer):
         """Give what starts from nothing its own learning rate."""
         if self.optimizer is None:
             heads = {id(p) for p in self.model.heads}
-            rest = [
-                p for p in self.model.parameters() if p.requires_grad and id(p) not in heads
-            ]
+            rest = [p for p in self.model.parameters() if p.requires_grad and id(p) not in heads]
             self.optimizer = torch.optim.AdamW(
                 [
                     {"params": rest, "lr": self.args.learning_rate},
