@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.errors import FlywheelError
@@ -16,6 +17,14 @@ from pipelines.stores import Stores, open_snapshot
 _COLUMNS: Final = (
     "pair_id", "prompt_id", "chosen_id", "rejected_id", "aspect", "target", "weight",
 )  # fmt: skip
+
+
+def learned_aspects(kind: str) -> tuple[str, ...] | None:
+    """Return which aspects a training of this kind learns from, where there are any; None: all.
+
+    What is better in one aspect alone is nothing for a policy to imitate.
+    """
+    return None if kind == "aspects" else ("overall",)
 
 
 class SnapshotBundle:
@@ -35,7 +44,8 @@ class SnapshotBundle:
         self._stores = stores
         self._snapshot = open_snapshot(stores, snapshot_id, clearance)
         there = set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist())
-        self._aspects = there & set(aspects or ()) or there
+        self.aspects = sorted(there & set(aspects or ()) or there)
+        self.is_whole = set(self.aspects) == there  # no pair is left out
         for digest in (prompts, generations):
             stores.catalogue.check_readable(digest, clearance)
         texts = stores.derived.read(prompts, columns=["prompt_id", "text"])
@@ -63,7 +73,8 @@ class SnapshotBundle:
         """Return the pairs of *split* in order of their ids."""
         table = self._snapshot.pairs
         rows = table.filter(
-            (pc.field("split") == split) & pc.field("aspect").isin(sorted(self._aspects))
+            (pc.field("split") == split)
+            & pc.field("aspect").isin(pa.array(self.aspects, pa.string()))
         )
         columns = rows.sort_by("pair_id").select(list(_COLUMNS)).to_pylist()
         return [TrainingPair(**row) for row in columns]

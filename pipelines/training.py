@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
-from pipelines.bundle import SnapshotBundle
+from pipelines.bundle import SnapshotBundle, learned_aspects
 from pipelines.code_version import code_version
 from pipelines.metrics import LiveMetrics, Say, silent
 from pipelines.piped import run_under_pipes
@@ -74,8 +74,7 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         snapshot_id=SnapshotId(job.snapshot_id),
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
-        # What is better in one aspect alone is nothing to imitate.
-        aspects=None if job.kind == "aspects" else ("overall",),
+        aspects=learned_aspects(job.kind),
     )
     save, seen, figures = TRAINERS[job.kind](job, stores, bundle, watch)
     if _rank():

@@ -40,11 +40,13 @@ def learn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
     )
 
 
-def answers_sensor(root: Path, learn: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def answers_sensor(
+    root: Path, learn: UnresolvedAssetJobDefinition | None = None
+) -> dg.SensorDefinition:
     """Return a sensor that pulls answers, asks another round, and goes on when all is settled."""
 
     @dg.sensor(
-        job=learn,
+        job=learn or learn_job_of(dg.AssetSelection.all()),
         name="answers_arrived",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,

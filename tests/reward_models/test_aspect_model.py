@@ -20,7 +20,7 @@ from reward_models.sequences import read_answers, read_sequences
 
 ASPECTS = ("aesthetics", "overall")
 CONFIG = AspectConfig(
-    max_steps=20, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-2, device="cpu",
+    max_steps=40, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-2, device="cpu",
     resamples=100, save_every=0,
 )  # fmt: skip
 
@@ -43,7 +43,7 @@ def two_aspects(count=16, held_back=8):
 
 @pytest.fixture(scope="module")
 def trained(backbone):
-    return train_aspects(two_aspects(), backbone=backbone, config=CONFIG)
+    return train_aspects(two_aspects(count=32), backbone=backbone, config=CONFIG)
 
 
 def judged(model, ids, real, completion):
