@@ -157,6 +157,8 @@ class AspectTrainer(OrderedRows, RewardTrainer):
     and all processes.
     """
 
+    optimizer: Any
+
     def __init__(self, *, head_learning_rate: float, **told: Any) -> None:
         self._head_learning_rate = head_learning_rate
         super().__init__(**told)

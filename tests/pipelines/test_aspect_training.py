@@ -2,8 +2,11 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import dagster as dg
+import numpy as np
+from scipy.special import expit
 
 from data_contracts.ids import CheckpointId
 from pipelines.cli import run as flywheel
@@ -11,6 +14,8 @@ from pipelines.definitions import build_definitions
 from pipelines.judging.page import report_table, write_report
 from pipelines.settings import read_resolved, write_resolved
 from pipelines.stores import open_stores
+from reward_models.aspect_calibration import AspectCalibration
+from reward_models.aspect_report import JudgedPairs, aspect_figures
 from reward_models.aspect_scorer import AspectRewardScorer, load_scorer
 
 TURN = "turn-001"
@@ -33,10 +38,42 @@ def test_its_job_file_trains_a_scorer_with_a_page(nano_wheel, tmp_path, capsys):
     assert isinstance(scorer, AspectRewardScorer)
     assert scorer.aspects == ("overall",)
     result = json.loads((root / "jobs" / f"{TURN}-aspect_model.result.json").read_text())
+    assert list(result["calibrations"]) == ["overall"]
     page = tmp_path / "page.html"
     write_report(page, result, names={"turn": TURN, "checkpoint": "c"}, real=False)
+    # So few prompts leave none to validate on, and the page does not pretend.
+    assert "nothing is known of this model" in page.read_text()
+    assert report_table(result) == "there were no validation pairs"
+
+
+def figures_of(slope):
+    """Return the result of a model whose log-odds are *slope* times what they should be."""
+    rng = np.random.default_rng(0)
+    lead = rng.normal(0, 2, 4000)
+    # Turned so that the preferred one comes first: it leads as often as the log-odds say.
+    lead = np.where(rng.random(4000) < expit(lead), lead, -lead)
+    pairs = JudgedPairs(
+        margin=slope * lead, longer=np.zeros(4000),
+        masses=np.tile([1.0, 0.0], (4000, 1)), weight=np.ones(4000),
+        prompts=(np.arange(4000) // 8).astype(str),
+    )  # fmt: skip
+    found = aspect_figures(pairs, calibrated=(AspectCalibration(),), rng=rng, resamples=100)
+    return {
+        "aspects": {"prompt_alignment": asdict(found)},
+        "calibrations": {"prompt_alignment": AspectCalibration().model_dump()},
+    }
+
+
+def test_the_page_says_whether_its_odds_can_be_believed(tmp_path):
+    page = tmp_path / "page.html"
+    names = {"turn": TURN, "checkpoint": "c"}
+    write_report(page, figures_of(1.0), names=names, real=False)
+    assert "can be believed" in page.read_text()
     assert "simulated evidence" in page.read_text()
-    assert "overall" in report_table(result)
+    write_report(page, figures_of(3.0), names=names, real=True)
+    assert "cannot be taken at their word" in page.read_text()
+    assert "simulated" not in page.read_text()
+    assert "| prompt alignment | 4000 (0) | 0." in report_table(figures_of(1.0))
 
 
 def test_a_turn_trains_it_only_where_the_gate_asks_it(nano_wheel, tmp_path):
