@@ -24,7 +24,7 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]], *, title: str) -> Plo
     axes.set_xticks([0.5, 0.75, 1.0], ["50 %", "75 %", "100 %"])
     axes.set_yticks([0.5, 0.75, 1.0], ["50 %", "75 %", "100 %"])
     axes.grid(color=LINE.light, linewidth=0.8)
-    figure.subplots_adjust(left=0.2, right=0.97, top=0.97, bottom=0.14)
+    figure.subplots_adjust(left=0.2, right=0.92, top=0.97, bottom=0.14)
     told = "; ".join(f"said {s:.0%}, right {r:.0%}" for s, r in zip(said, right, strict=True))
     return finished_plot(
         figure, title=title, alt=f"{title}: {told}", note="Said (across), right (up); dot: pairs"

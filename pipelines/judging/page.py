@@ -73,9 +73,9 @@ def _headline(figures: Figures) -> str:
         return "There were no decided validation pairs: nothing is known of this model"
     worst = max(errors, key=errors.__getitem__)
     return (
-        f"Its odds can be believed: off by {errors[worst]:.1%} at most ({worst})"
+        f"Its odds can be believed: off by {100 * errors[worst]:.1f} % at most ({worst})"
         if errors[worst] <= BAR
-        else f"Its odds cannot be taken at their word: off by {errors[worst]:.1%} in {worst}"
+        else f"Its odds cannot be taken at their word: off by {100 * errors[worst]:.1f} % in {worst}"
     )
 
 
