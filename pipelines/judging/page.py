@@ -72,10 +72,11 @@ def _headline(figures: Figures) -> str:
     if not errors:
         return "There were no decided validation pairs: nothing is known of this model"
     worst = max(errors, key=errors.__getitem__)
+    off = f"off by {100 * errors[worst]:.1f} %"
     return (
-        f"Its odds can be believed: off by {100 * errors[worst]:.1f} % at most ({worst})"
+        f"Its odds can be believed: {off} at most ({worst})"
         if errors[worst] <= BAR
-        else f"Its odds cannot be taken at their word: off by {100 * errors[worst]:.1f} % in {worst}"
+        else f"Its odds cannot be taken at their word: {off} in {worst}"
     )
 
 

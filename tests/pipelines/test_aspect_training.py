@@ -12,7 +12,7 @@ from data_contracts.ids import CheckpointId
 from pipelines.cli import run as flywheel
 from pipelines.definitions import build_definitions
 from pipelines.judging.page import report_table, write_report
-from pipelines.settings import read_resolved, write_resolved
+from pipelines.settings import WheelSettings, write_resolved
 from pipelines.stores import open_stores
 from reward_models.aspect_calibration import AspectCalibration
 from reward_models.aspect_report import JudgedPairs, aspect_figures
@@ -76,13 +76,12 @@ def test_the_page_says_whether_its_odds_can_be_believed(tmp_path):
     assert "| prompt alignment | 4000 (0) | 0." in report_table(figures_of(1.0))
 
 
-def test_a_turn_trains_it_only_where_the_gate_asks_it(nano_wheel, tmp_path):
+def test_a_turn_trains_it_only_where_the_gate_asks_it(tmp_path):
     root = tmp_path / "wheel"
     root.mkdir()
-    settings = read_resolved(nano_wheel)
     trained = {}
     for scorer in ("reward", "aspects"):
-        write_resolved(settings.model_copy(update={"scorer": scorer}), root)
+        write_resolved(WheelSettings(scorer=scorer), root)
         job = build_definitions(root).resolve_job_def("turn")
         trained[scorer] = KEY in job.asset_layer.selected_asset_keys
     assert trained == {"reward": False, "aspects": True}
