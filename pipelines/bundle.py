@@ -1,9 +1,12 @@
 """What one training run may read: a validated snapshot and the content its pairs name."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
@@ -14,6 +17,14 @@ from pipelines.stores import Stores, open_snapshot
 _COLUMNS: Final = (
     "pair_id", "prompt_id", "chosen_id", "rejected_id", "aspect", "target", "weight",
 )  # fmt: skip
+
+
+def learned_aspects(kind: str) -> tuple[str, ...] | None:
+    """Return which aspects a training of this kind learns from, where there are any; None: all.
+
+    What is better in one aspect alone is nothing for a policy to imitate.
+    """
+    return None if kind == "aspects" else ("overall",)
 
 
 class SnapshotBundle:
@@ -27,9 +38,14 @@ class SnapshotBundle:
         prompts: Digest,
         generations: Digest,
         clearance: Label = GENERAL,
+        aspects: Collection[str] | None = None,
     ) -> None:
+        """Open a snapshot; of its pairs only those of *aspects*, where it has any of them."""
         self._stores = stores
         self._snapshot = open_snapshot(stores, snapshot_id, clearance)
+        there = set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist())
+        self.aspects = sorted(there & set(aspects or ()) or there)
+        self.is_whole = set(self.aspects) == there  # no pair is left out
         for digest in (prompts, generations):
             stores.catalogue.check_readable(digest, clearance)
         texts = stores.derived.read(prompts, columns=["prompt_id", "text"])
@@ -56,7 +72,10 @@ class SnapshotBundle:
     def pairs(self, split: str) -> Sequence[TrainingPair]:
         """Return the pairs of *split* in order of their ids."""
         table = self._snapshot.pairs
-        rows = table.filter(table["split"].to_numpy(zero_copy_only=False) == split)
+        rows = table.filter(
+            (pc.field("split") == split)
+            & pc.field("aspect").isin(pa.array(self.aspects, pa.string()))
+        )
         columns = rows.sort_by("pair_id").select(list(_COLUMNS)).to_pylist()
         return [TrainingPair(**row) for row in columns]
 

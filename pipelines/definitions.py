@@ -4,29 +4,45 @@ import os
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from pipelines.append_io import AppendIOManager
 from pipelines.assets import annotation, artifacts, backbone, finetune, preferences, signals, traces
 from pipelines.assets import reward_models as reward_assets
 from pipelines.assets.turns import TURNS
 from pipelines.io_managers import RefusingIOManager, TableIOManager
-from pipelines.labelling.answers_sensor import answers_sensor, ask_job, learn_job
+from pipelines.labelling.answers_sensor import answers_sensor, ask_job, learn_job_of
 from pipelines.labelling.desk import LabelStudioDesk
 from pipelines.labelling.seated_desk import SeatedDesk
 from pipelines.landing_job import landing, landing_sensor
 from pipelines.resources import Wheel
-from pipelines.settings import read_resolved
+from pipelines.settings import ScorerKind, read_resolved
 from pipelines.world.desk import SimulatedDesk
 
 MODULES = (traces, artifacts, signals, annotation, preferences, backbone, reward_assets, finetune)
 
-turn_job = dg.define_asset_job(
-    "turn",
-    selection=dg.AssetSelection.all(),
-    partitions_def=TURNS,
-    executor_def=dg.in_process_executor,
-    description="One turn of the wheel: from a delivery to a released policy.",
+_ASPECTS = dg.AssetSelection.assets(
+    ["reward_models", "aspect_model"], ["reward_models", "aspect_model_report"]
 )
+
+
+def assets_of(scorer: ScorerKind) -> dg.AssetSelection:
+    """Return what a turn of the wheel makes: of aspects only what the gate asks for."""
+    everything = dg.AssetSelection.all()
+    return everything if scorer == "aspects" else everything - _ASPECTS
+
+
+def turn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
+    """Return the job that turns the wheel."""
+    return dg.define_asset_job(
+        "turn",
+        selection=assets,
+        partitions_def=TURNS,
+        executor_def=dg.in_process_executor,
+        description="One turn of the wheel: from a delivery to a released policy.",
+    )
+
+
 post_training_job = dg.define_asset_job(
     "post_training",
     selection=dg.AssetSelection.groups("reward_models", "finetune"),
@@ -39,13 +55,21 @@ post_training_job = dg.define_asset_job(
 def build_definitions(root: Path) -> dg.Definitions:
     """Return assets, checks, jobs and sensors of the wheel under *root*."""
     # A folder without a wheel is refused here, in one sentence.
-    people = read_resolved(root).desk == "label_studio"
+    settings = read_resolved(root)
+    people = settings.desk == "label_studio"
+    assets = assets_of(settings.scorer)
+    learn = learn_job_of(assets)
     sensors = [delivery_sensor(root, "ask" if people else "turn"), landing_sensor(root)]
     return dg.Definitions(
         assets=dg.load_assets_from_modules(MODULES),
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
-        jobs=[turn_job, post_training_job, landing, *([ask_job, learn_job] if people else [])],
-        sensors=[*sensors, *([answers_sensor(root)] if people else [])],
+        jobs=[
+            turn_job_of(assets),
+            post_training_job,
+            landing,
+            *([ask_job, learn] if people else []),
+        ],
+        sensors=[*sensors, *([answers_sensor(root, learn)] if people else [])],
         resources={
             "io_manager": RefusingIOManager(),
             "tables": TableIOManager(root=str(root)),

@@ -51,7 +51,7 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     from pipelines.comparing.card import write_card
     from pipelines.comparing.questions import store_questions
     from pipelines.comparing.standing import standing_of
-    from reward_models.scorer import RewardScorer
+    from reward_models.aspect_scorer import load_scorer
 
     stores = open_stores(job.root)
     open_snapshot(stores, SnapshotId(job.snapshot_id), GENERAL)  # refused unless validated
@@ -73,7 +73,7 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     comparison = measure_policy(
         Emu3Backbone.load(folders["candidate"]),
         Emu3Backbone.load(folders["champion"]),
-        scorer=RewardScorer.load(folders["reward_model"]),
+        scorer=load_scorer(folders["reward_model"]),
         prompt_texts=texts,
         samples=job.gate.samples,
         seed=job.seed,

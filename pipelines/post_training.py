@@ -11,17 +11,19 @@ from finetune.config import DpoConfig, SftConfig
 from pipelines.settings import WheelSettings, faults_of, read_toml
 from pipelines.stores import Stores
 from pipelines.training import TrainingJob
-from reward_models.config import RewardConfig, TrainingConfig
+from reward_models.config import AspectConfig, RewardConfig, TrainingConfig
 
-Kind = Literal["reward", "sft", "dpo"]
+Kind = Literal["reward", "aspects", "sft", "dpo"]
 ASSETS: Final[Mapping[Kind, str]] = {
     "reward": "reward_models/reward_model",
+    "aspects": "reward_models/aspect_model",
     "sft": "finetune/sft_policy",
     "dpo": "finetune/dpo_policy",
 }
 SNAPSHOT: Final = "preferences/preference_snapshot"
 _CONFIGURATIONS: Final[Mapping[Kind, type[TrainingConfig]]] = {
     "reward": RewardConfig,
+    "aspects": AspectConfig,
     "sft": SftConfig,
     "dpo": DpoConfig,
 }

@@ -35,6 +35,7 @@ def read_once(
             "words": sorted(policy.tokenizer.get_vocab().items()),
             "grid": [policy.grid.height, policy.grid.width],
             "max_length": max_length,
+            **({} if bundle.is_whole else {"aspects": bundle.aspects}),
         }
     )
     kept = stores.scratch.get(made_from)

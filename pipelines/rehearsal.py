@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, SnapshotId
-from pipelines.bundle import SnapshotBundle
+from pipelines.bundle import SnapshotBundle, learned_aspects
 from pipelines.memory import KEEP_MEMORY
 from pipelines.stores import open_stores
 from pipelines.training import TrainingJob
@@ -70,6 +70,7 @@ def run_file(file: Path) -> dict[str, Any]:
         snapshot_id=SnapshotId(job.snapshot_id),
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
+        aspects=learned_aspects(job.kind),
     )
     started, ends = time.perf_counter(), []
     watch = Watch(progress=lambda done, total: ends.append(time.perf_counter()))

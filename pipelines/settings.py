@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig, ReleaseGate, SftConfig
-from reward_models.config import RewardConfig
+from reward_models.config import AspectConfig, RewardConfig
 
 RESOLVED: Final = "wheel.json"
 
@@ -19,6 +19,7 @@ Method = Literal["dpo", "sft_only"]
 # Who answers: simulated annotators in memory, people in Label Studio, or the simulated ones there.
 DeskKind = Literal["simulated", "label_studio", "seated"]
 Evidence = Literal["real", "simulated"]
+ScorerKind = Literal["reward", "aspects"]  # of one number, or of one an aspect
 
 
 class _Settings(BaseModel):
@@ -52,7 +53,10 @@ class PairsConfig(_Settings):
 
     making: PairMaking = "fused"
     min_confidence: float = Field(default=0.65, ge=0.5, le=1)
-    per_prompt: int = Field(default=12, ge=1)
+    per_prompt: int = Field(default=12, ge=1)  # and aspect
+    # Policies learn from "overall" alone; a reward model of aspects learns from all of them.
+    aspects: tuple[str, ...] = ("overall",)
+    ties: bool = False  # keep pairs that are surely equal in an aspect other than overall
 
 
 class GateConfig(ReleaseGate):
@@ -85,6 +89,8 @@ class WheelSettings(_Settings):
     sft: SftConfig = SftConfig()
     dpo: DpoConfig = DpoConfig()
     reward: RewardConfig = RewardConfig()
+    aspects: AspectConfig = AspectConfig()
+    scorer: ScorerKind = "reward"  # which reward model the gate asks
     gate: GateConfig = GateConfig()
     scoring: ScoringConfig = ScoringConfig()
 

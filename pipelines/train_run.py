@@ -11,7 +11,7 @@ from typing import Any
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, SnapshotId
-from pipelines.bundle import SnapshotBundle
+from pipelines.bundle import SnapshotBundle, learned_aspects
 from pipelines.metrics import Say
 from pipelines.orchestrator import dagster_home, free_dead_runs, free_slots, process_tag
 from pipelines.post_training import ASSETS, JobFile, newest_turn, resolve_job
@@ -53,6 +53,7 @@ def preview(job: JobFile) -> dict[str, Any]:
         snapshot_id=SnapshotId(run.snapshot_id),
         prompts=Digest(run.prompts),
         generations=Digest(run.generations),
+        aspects=learned_aspects(run.kind),
     )
     pairs = {split: len(bundle.pairs(split)) for split in ("train", "validation", "test")}
     with tempfile.TemporaryDirectory() as folder:

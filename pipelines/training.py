@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
-from pipelines.bundle import SnapshotBundle
+from pipelines.bundle import SnapshotBundle, learned_aspects
 from pipelines.code_version import code_version
 from pipelines.metrics import LiveMetrics, Say, silent
 from pipelines.piped import run_under_pipes
@@ -43,7 +43,7 @@ class TrainingJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["sft", "dpo", "reward"]
+    kind: Literal["sft", "dpo", "reward", "aspects"]
     root: Path
     snapshot_id: str
     prompts: str  # digest of the prompts' table
@@ -74,6 +74,7 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         snapshot_id=SnapshotId(job.snapshot_id),
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
+        aspects=learned_aspects(job.kind),
     )
     save, seen, figures = TRAINERS[job.kind](job, stores, bundle, watch)
     if _rank():
@@ -171,11 +172,34 @@ def _train_reward(
     return run.scorer.save, _names(run.samples_seen), figures
 
 
+def _train_aspects(
+    job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch"
+) -> Trained:
+    from pipelines.reading import read_once
+    from reward_models.aspect_trainer import train_aspects
+    from reward_models.config import AspectConfig
+
+    policy, config = _load_policy(stores, job.policy), AspectConfig(**job.configuration)
+    run = train_aspects(
+        bundle,
+        backbone=policy,
+        config=config,
+        watch=watch,
+        sequences=read_once(stores, bundle, policy, max_length=config.max_length),
+    )
+    figures = _figures(run.curves, run.seconds) | {
+        "aspects": {name: asdict(found) for name, found in run.report.items()},
+        "calibrations": {n: c.model_dump() for n, c in run.scorer.calibrations.items()},
+    }
+    return run.scorer.save, _names(run.samples_seen), figures
+
+
 Trainer = Callable[[TrainingJob, Stores, SnapshotBundle, "Watch"], Trained]
 TRAINERS: Final[Mapping[str, Trainer]] = {
     "sft": _train_sft,
     "dpo": _train_dpo,
     "reward": _train_reward,
+    "aspects": _train_aspects,
 }
 
 

@@ -41,3 +41,16 @@ class RewardConfig(TrainingConfig):
 
     score_batch_size: int = Field(default=64, ge=1)
     resamples: int = Field(default=1000, ge=100)  # of the validation interval
+
+
+class AspectConfig(TrainingConfig):
+    """How a reward model of several aspects is trained; *batch_size* counts prompts, each whole."""
+
+    learning_rate: float = Field(default=1e-4, gt=0, le=1)  # of what comes from the backbone
+    head_learning_rate: float = Field(default=1e-3, gt=0, le=1)  # of what starts from nothing
+    batch_size: int = Field(default=4, ge=1)  # prompts a step, over all processes
+    max_steps: int = Field(default=100, ge=1)
+    answers: int = Field(default=12, ge=2)  # of a prompt read together; more make several rows
+    standard_answers: int = Field(default=256, ge=8)  # by which units are measured
+    score_batch_size: int = Field(default=64, ge=1)
+    resamples: int = Field(default=1000, ge=100)  # of the report's intervals

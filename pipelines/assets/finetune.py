@@ -9,6 +9,7 @@ from pipelines.assets.reward_models import INPUTS
 from pipelines.assets.turns import TURNS
 from pipelines.evaluation import EvaluationJob
 from pipelines.orchestrator import POOL
+from pipelines.post_training import ASSETS
 from pipelines.releasing import standing_findings
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, launch, train
@@ -44,6 +45,7 @@ def dpo_policy(
     deps=[
         dg.AssetKey(["finetune", "dpo_policy"]),
         dg.AssetKey(["reward_models", "reward_model_report"]),
+        dg.AssetKey(["reward_models", "aspect_model_report"]),
     ],
     kinds={"torch"},
     pool=POOL,
@@ -61,7 +63,7 @@ def policy_report(
         prompts=current(stores, "artifacts/prompts", turn),
         candidate=current(stores, "finetune/dpo_policy", turn),
         champion=current(stores, "backbone/backbone", turn),
-        reward_model=current(stores, "reward_models/reward_model", turn),
+        reward_model=current(stores, ASSETS[wheel.settings.scorer], turn),
         gate=wheel.settings.gate,
         seed=wheel.settings.seed,
         real=wheel.settings.evidence == "real",

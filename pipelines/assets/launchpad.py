@@ -30,6 +30,16 @@ class RewardChanges(TrainingChanges):
     resamples: int | None = None
 
 
+class AspectChanges(TrainingChanges):
+    """The same, and what only reward models of aspects have."""
+
+    head_learning_rate: float | None = None
+    answers: int | None = None
+    standard_answers: int | None = None
+    score_batch_size: int | None = None
+    resamples: int | None = None
+
+
 class SftChanges(TrainingChanges):
     """The same."""
 

@@ -1,11 +1,14 @@
 """reward_models: how good a generation is for its prompt, learned from the snapshot."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from data_contracts.ids import CheckpointId
 from pipelines.assets.backbone import backbone_pointer
-from pipelines.assets.launchpad import RewardChanges
+from pipelines.assets.launchpad import AspectChanges, RewardChanges
 from pipelines.assets.turns import TURNS
+from pipelines.judging.page import report_table, write_report
 from pipelines.orchestrator import POOL
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, train
@@ -34,6 +37,54 @@ def reward_model(
 ) -> dg.MaterializeResult:
     """A reward model on the backbone's trunk, calibrated on validation pairs."""
     return train(context, pipes, wheel, kind="reward", changes=config)
+
+
+@dg.asset(
+    key_prefix="reward_models",
+    group_name="reward_models",
+    partitions_def=TURNS,
+    deps=INPUTS,
+    kinds={"torch"},
+    pool=POOL,
+)
+def aspect_model(
+    context: dg.AssetExecutionContext,
+    config: AspectChanges,
+    wheel: Wheel,
+    pipes: dg.PipesSubprocessClient,
+) -> dg.MaterializeResult:
+    """A reward model that tells aspects apart, with ties; calibrated on validation pairs."""
+    return train(context, pipes, wheel, kind="aspects", changes=config)
+
+
+@dg.asset(
+    key_prefix="reward_models",
+    group_name="reward_models",
+    partitions_def=TURNS,
+    deps=[dg.AssetKey(["reward_models", "aspect_model"])],
+)
+def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
+    """How often it agrees with pairs that it never saw, and how far its odds can be believed."""
+    import json
+
+    stores, turn = wheel.stores, context.partition_key
+    checkpoint = CheckpointId(current(stores, "reward_models/aspect_model", turn))
+    stores.checkpoints.verify(checkpoint)
+    figures = json.loads((stores.root / "jobs" / f"{turn}-aspect_model.result.json").read_text())
+    page = Path("reports") / f"aspects-{turn}-{checkpoint[:12]}.html"
+    write_report(
+        stores.root / page,
+        figures,
+        names={"turn": turn, "checkpoint": checkpoint[:12]},
+        real=wheel.settings.evidence == "real",
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "checkpoint": checkpoint,
+            "report": dg.MetadataValue.path(str(stores.root / page)),
+            "accuracy": dg.MetadataValue.md(report_table(figures)),
+        }
+    )
 
 
 @dg.asset(

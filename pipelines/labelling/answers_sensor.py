@@ -9,6 +9,7 @@ from typing import Final
 
 import dagster as dg
 import numpy as np
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from data_contracts.errors import FlywheelError
 from pipelines.assets.turns import TURNS
@@ -31,20 +32,26 @@ ask_job = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     description="The first half of a turn: from a delivery to tasks in Label Studio.",
 )
-learn_job = dg.define_asset_job(
-    "learn",
-    selection=dg.AssetSelection.all() - _ASKED,
-    partitions_def=TURNS,
-    executor_def=dg.in_process_executor,
-    description="The second half of a turn: from annotators' answers to a released policy.",
-)
 
 
-def answers_sensor(root: Path) -> dg.SensorDefinition:
+def learn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
+    """Return the job that makes what a turn makes of *assets* after the answers came."""
+    return dg.define_asset_job(
+        "learn",
+        selection=assets - _ASKED,
+        partitions_def=TURNS,
+        executor_def=dg.in_process_executor,
+        description="The second half of a turn: from annotators' answers to a released policy.",
+    )
+
+
+def answers_sensor(
+    root: Path, learn: UnresolvedAssetJobDefinition | None = None
+) -> dg.SensorDefinition:
     """Return a sensor that pulls answers, asks another round, and goes on when all is settled."""
 
     @dg.sensor(
-        job=learn_job,
+        job=learn or learn_job_of(dg.AssetSelection.all()),
         name="answers_arrived",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,

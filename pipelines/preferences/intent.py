@@ -74,6 +74,12 @@ class IntentFit:
         chances = self.aspects[aspect]
         return better_chance(chances[first], chances[second])
 
+    def equal_chance(self, first: IntArray, second: IntArray, aspect: str) -> FloatArray:
+        """Return (k,) the chance that items *first* and *second* are of one class."""
+        chances = self.aspects[aspect]
+        alike: FloatArray = (chances[first] * chances[second]).sum(axis=1)
+        return alike
+
     def expected_class(self, aspect: str = OVERALL) -> FloatArray:
         """Return (i,) the mean class on 0 (worst) .. 1 (best)."""
         chances = self.aspects[aspect]

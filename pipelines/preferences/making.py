@@ -1,11 +1,12 @@
 """From trusted signals and raw answers to pairs: the whole path, and the arms beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
 from pipelines.preferences.em import IntentSettings
@@ -79,6 +80,8 @@ def make_preferences(
     making: str,
     min_confidence: float,
     per_prompt: int,
+    aspects: Sequence[str] = ("overall",),
+    ties: bool = False,
     seed: int,
     quality: Callable[[], pa.Table],
 ) -> Preferences:
@@ -92,7 +95,10 @@ def make_preferences(
         generations: generation contract.
         making: one of `MAKINGS`; all but *fused* are arms that experiments compare with.
         min_confidence: below it a pair is undecided.
-        per_prompt: most certain pairs kept of one prompt.
+        per_prompt: most certain pairs kept of one prompt and aspect.
+        aspects: which pairs are made of; those that nobody answered about are left out. The
+            arms *naive* and *oracle* know "overall" alone.
+        ties: keep pairs that are surely equal in an aspect other than "overall".
         seed: of *shuffled*.
         quality: true quality by generation, asked for by *oracle* alone.
 
@@ -102,7 +108,10 @@ def make_preferences(
     if making not in MAKINGS:
         raise ContractError(f"pairs cannot be made by {making!r}; use {', '.join(MAKINGS)}")
     settings = PairSettings(
-        per_prompt=per_prompt, target=TargetSettings(min_confidence=min_confidence)
+        aspects=("overall",) if tuple(aspects) == ("overall",) else _judged(answers, aspects),
+        per_prompt=per_prompt,
+        ties=ties,
+        target=TargetSettings(min_confidence=min_confidence),
     )
     signals = None if making == "explicit_only" else trusted
     fit, evidence, made = infer_preferences(
@@ -127,6 +136,15 @@ def make_preferences(
             **{f"share of {name}": round(s, 4) for name, s in fit.intent_shares.items()},
         },
     )
+
+
+def _judged(answers: pa.Table, aspects: Sequence[str]) -> tuple[str, ...]:
+    """Return those of *aspects* that somebody answered about; "overall" needs no answer."""
+    said = answers.filter(
+        pc.field("value").is_valid() & pc.field("kind").isin(pa.array(["rating", "comparison"]))
+    )
+    heard = {"overall", *said["aspect"].to_pylist()}
+    return tuple(aspect for aspect in aspects if aspect in heard)
 
 
 def user_intents(fit: IntentFit) -> pa.Table:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data_contracts.errors import ContractError
 from data_contracts.schemas import GENERATION, PREFERENCE_PAIR
+from pipelines.preferences.channels import OVERALL
 from pipelines.preferences.evidence import EVIDENCE, direct_votes
 from pipelines.preferences.intent import IntentFit
 from pipelines.preferences.splits import SplitSettings, split_prompts
@@ -42,6 +43,9 @@ class PairSettings:
     aspects: tuple[str, ...] = ("overall",)
     per_prompt: int = 12  # most certain pairs kept of one prompt and aspect
     keep_undecided: bool = False  # every pair once, undecided ones too
+    # Pairs that are surely equal in an aspect are kept as ties. Never overall: policies learn
+    # from those pairs, and a tie has nothing to imitate.
+    ties: bool = False
     target: TargetSettings = field(default_factory=TargetSettings)
     splits: SplitSettings = field(default_factory=SplitSettings)
 
@@ -178,7 +182,8 @@ def finish_pairs(
             WHEN NOT known THEN 'no_evidence'
             WHEN NOT kept THEN 'undecided'
             WHEN row_number() OVER (PARTITION BY prompt_id, aspect, kept AND known
-                ORDER BY probability DESC, chosen_id, rejected_id) > {settings.per_prompt}
+                ORDER BY CASE WHEN target = 0.5 AND aspect <> '{OVERALL}' THEN 0.5 + weight / 2
+                    ELSE probability END DESC, chosen_id, rejected_id) > {settings.per_prompt}
                 THEN 'prompt_cap'
             ELSE 'kept' END AS reason
         FROM candidates LEFT JOIN splits USING (prompt_id)
@@ -225,11 +230,13 @@ def _candidates(
         }
     )
     heard = query(_VOTES, pairs=table, votes=votes)
+    alike = settings.ties and aspect != OVERALL
     aim = targets(
         probability,
         settings=settings.target,
         votes_for=heard["votes_for"].to_numpy(),
         votes=heard["votes"].to_numpy(),
+        equal=fit.equal_chance(index[first], index[second], aspect) if alike else None,
     )
     for name, column in zip(("target", "weight", "kept"), aim, strict=True):
         table = table.append_column(name, pa.array(column))

@@ -45,6 +45,7 @@ def targets(
     settings: TargetSettings,
     votes_for: FloatArray | None = None,
     votes: FloatArray | None = None,
+    equal: FloatArray | None = None,
 ) -> Targets:
     """Turn P(chosen is better) into target, weight, and whether the pair is kept.
 
@@ -53,6 +54,8 @@ def targets(
         settings: thresholds.
         votes_for: (n,) direct comparisons won by the chosen (ties count half); None: no votes.
         votes: (n,) direct comparisons in all.
+        equal: (n,) chance that both are equally good; where that is sure, the pair is kept as a
+            tie, whose target is .5. None: a pair that is probably a tie is undecided.
 
     Raises:
         ShapeError: votes and probabilities differ in number.
@@ -74,11 +77,13 @@ def targets(
     split = (total >= settings.split_votes) & (
         np.minimum(share_for, 1 - share_for) >= settings.split_share
     )
-    confidence = np.minimum(2 * probability - 1, 1.0)
     soft = np.maximum(share_for, 0.5)
     # A split is itself well known, so its pair counts in full; the target carries the split.
+    alike = np.zeros_like(probability) if equal is None else equal
+    tied = ~split & (alike >= settings.min_confidence)
+    sure = 2 * np.where(tied, alike, probability) - 1
     return Targets(
-        target=np.where(split, soft, 1.0),
-        weight=np.where(split, 1.0, np.round(confidence, 12)),
-        kept=split | (probability >= settings.min_confidence),
+        target=np.where(split, soft, np.where(tied, 0.5, 1.0)),
+        weight=np.where(split, 1.0, np.round(np.minimum(sure, 1.0), 12)),
+        kept=split | tied | (probability >= settings.min_confidence),
     )

@@ -26,7 +26,7 @@ from pipelines.stores.digests import (
     json_digest,
 )
 
-Kind = Literal["backbone", "sft", "dpo", "reward", "grpo"]
+Kind = Literal["backbone", "sft", "dpo", "reward", "aspects", "grpo"]
 MANIFEST: Final = "manifest.json"
 _FILES: Final = "*.safetensors, *.json, *.txt, *.jinja and *.model"
 _SUFFIXES: Final = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model"})

@@ -11,12 +11,12 @@ import yaml
 
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig, SftConfig
-from pipelines.assets.launchpad import DpoChanges, RewardChanges, SftChanges
+from pipelines.assets.launchpad import AspectChanges, DpoChanges, RewardChanges, SftChanges
 from pipelines.cli import run as flywheel
 from pipelines.definitions import build_definitions
 from pipelines.post_training import newest_turn, read_job
 from pipelines.stores import open_stores
-from reward_models.config import RewardConfig
+from reward_models.config import AspectConfig, RewardConfig
 
 TURN = "turn-001"
 CHANGES = "beta = 0.2\nmax_steps = 3\nlearning_rate = 1e-4\n"
@@ -134,13 +134,18 @@ def test_a_turn_that_never_was_is_one_sentence(wheel, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("changes", "config"),
-    [(SftChanges, SftConfig), (DpoChanges, DpoConfig), (RewardChanges, RewardConfig)],
+    [
+        (SftChanges, SftConfig),
+        (DpoChanges, DpoConfig),
+        (RewardChanges, RewardConfig),
+        (AspectChanges, AspectConfig),
+    ],
 )
 def test_the_launchpad_offers_every_setting(changes, config):
     assert set(changes.model_fields) == set(config.model_fields)
 
 
-@pytest.mark.parametrize("name", ["reward", "sft", "dpo"])
+@pytest.mark.parametrize("name", ["reward", "aspects", "sft", "dpo"])
 def test_the_shipped_jobs_are_read(name):
     job = read_job(Path(__file__).parents[2] / "conf" / "jobs" / f"{name}.toml")
     assert job.kind == name

@@ -1,0 +1,90 @@
+"""The report card of a reward model of aspects: a self-contained page, and a table for Dagster."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pipelines.judging.diagram import reliability_diagram
+from pipelines.report.environment import page_environment
+
+Figures = Mapping[str, Any]
+BAR: Final = 0.05  # expected calibration error
+
+
+def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real: bool) -> None:
+    """Write the page of one training's result; it appears whole or not at all.
+
+    Args:
+        file: where to.
+        figures: the result: *aspects* with what was measured, *calibrations* by aspect.
+        names: turn and checkpoint, as people see them.
+        real: whether people answered; else the page says that all is simulated.
+    """
+    page = (
+        page_environment("pipelines.judging")
+        .get_template("aspects.html.j2")
+        .render(
+            names=names,
+            real=real,
+            rows=report_rows(figures),
+            headline=_headline(figures),
+            diagrams=[
+                reliability_diagram(found["reliability"], title=_title(name))
+                for name, found in figures["aspects"].items()
+                if found["reliability"]
+            ],
+            bar=BAR,
+        )
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".tmp")
+    fresh.write_text(page, "utf-8")
+    fresh.replace(file)
+
+
+def report_rows(figures: Figures) -> list[dict[str, Any]]:
+    """Return what was measured, an aspect a row, with its calibration."""
+    return [
+        {"name": _title(name), **found, "calibration": figures["calibrations"][name]}
+        for name, found in figures["aspects"].items()
+    ]
+
+
+def report_table(figures: Figures) -> str:
+    """Return the same as a Markdown table."""
+    lines = ["| aspect | pairs (ties) | accuracy | with ties | calibration error |"]
+    lines.append("|---|---|---|---|---|")
+    for row in report_rows(figures):
+        error = row["calibration_error"]
+        lines.append(
+            f"| {row['name']} | {row['pairs']} ({row['ties']}) | {_range(row['accuracy'])} | "
+            f"{_range(row['accuracy_with_ties'])} | {'-' if error is None else f'{error:.3f}'} |"
+        )
+    return "\n".join(lines) if figures["aspects"] else "there were no validation pairs"
+
+
+def _headline(figures: Figures) -> str:
+    errors = {
+        _title(name): found["calibration_error"]
+        for name, found in figures["aspects"].items()
+        if found["calibration_error"] is not None
+    }
+    if not errors:
+        return "There were no decided validation pairs: nothing is known of this model"
+    worst = max(errors, key=errors.__getitem__)
+    off = f"off by {100 * errors[worst]:.1f} %"
+    return (
+        f"Its odds can be believed: {off} at most ({worst})"
+        if errors[worst] <= BAR
+        else f"Its odds cannot be taken at their word: {off} in {worst}"
+    )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _range(found: Mapping[str, float] | None) -> str:
+    return (
+        "-" if found is None else f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    )

@@ -1,0 +1,87 @@
+"""A reward model of aspects is a job like any other, has a page, and is asked only where wanted."""
+
+import json
+import shutil
+from dataclasses import asdict
+
+import dagster as dg
+import numpy as np
+from scipy.special import expit
+
+from data_contracts.ids import CheckpointId
+from pipelines.cli import run as flywheel
+from pipelines.definitions import build_definitions
+from pipelines.judging.page import report_table, write_report
+from pipelines.settings import WheelSettings, write_resolved
+from pipelines.stores import open_stores
+from reward_models.aspect_calibration import AspectCalibration
+from reward_models.aspect_report import JudgedPairs, aspect_figures
+from reward_models.aspect_scorer import AspectRewardScorer, load_scorer
+
+TURN = "turn-001"
+KEY = dg.AssetKey(["reward_models", "aspect_model"])
+
+
+def test_its_job_file_trains_a_scorer_with_a_page(nano_wheel, tmp_path, capsys):
+    root = tmp_path / "wheel"
+    shutil.copytree(nano_wheel, root)
+    job = tmp_path / "job.toml"
+    job.write_text(f'kind = "aspects"\nwheel = "{root}"\n[settings]\nmax_steps = 2\n')
+    code = flywheel(["train", "--job", str(job), "--json"])
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    stores = open_stores(root)
+    checkpoint = json.loads(told.out)["checkpoint"]
+    assert stores.catalogue.pointer(f"reward_models/aspect_model/{TURN}") == checkpoint
+    assert stores.checkpoints.manifest(CheckpointId(checkpoint)).kind == "aspects"
+    scorer = load_scorer(stores.checkpoints.path(CheckpointId(checkpoint)), device="cpu")
+    assert isinstance(scorer, AspectRewardScorer)
+    assert scorer.aspects == ("overall",)
+    result = json.loads((root / "jobs" / f"{TURN}-aspect_model.result.json").read_text())
+    assert list(result["calibrations"]) == ["overall"]
+    page = tmp_path / "page.html"
+    write_report(page, result, names={"turn": TURN, "checkpoint": "c"}, real=False)
+    # So few prompts leave none to validate on, and the page does not pretend.
+    assert "nothing is known of this model" in page.read_text()
+    assert report_table(result) == "there were no validation pairs"
+
+
+def figures_of(slope):
+    """Return the result of a model whose log-odds are *slope* times what they should be."""
+    rng = np.random.default_rng(0)
+    lead = rng.normal(0, 2, 4000)
+    # Turned so that the preferred one comes first: it leads as often as the log-odds say.
+    lead = np.where(rng.random(4000) < expit(lead), lead, -lead)
+    pairs = JudgedPairs(
+        margin=slope * lead, longer=np.zeros(4000),
+        masses=np.tile([1.0, 0.0], (4000, 1)), weight=np.ones(4000),
+        prompts=(np.arange(4000) // 8).astype(str),
+    )  # fmt: skip
+    found = aspect_figures(pairs, calibrated=(AspectCalibration(),), rng=rng, resamples=100)
+    return {
+        "aspects": {"prompt_alignment": asdict(found)},
+        "calibrations": {"prompt_alignment": AspectCalibration().model_dump()},
+    }
+
+
+def test_the_page_says_whether_its_odds_can_be_believed(tmp_path):
+    page = tmp_path / "page.html"
+    names = {"turn": TURN, "checkpoint": "c"}
+    write_report(page, figures_of(1.0), names=names, real=False)
+    assert "can be believed" in page.read_text()
+    assert "simulated evidence" in page.read_text()
+    write_report(page, figures_of(3.0), names=names, real=True)
+    assert "cannot be taken at their word" in page.read_text()
+    assert "simulated" not in page.read_text()
+    assert "| prompt alignment | 4000 (0) | 0." in report_table(figures_of(1.0))
+
+
+def test_a_turn_trains_it_only_where_the_gate_asks_it(tmp_path):
+    root = tmp_path / "wheel"
+    root.mkdir()
+    trained = {}
+    for scorer in ("reward", "aspects"):
+        write_resolved(WheelSettings(scorer=scorer), root)
+        job = build_definitions(root).resolve_job_def("turn")
+        trained[scorer] = KEY in job.asset_layer.selected_asset_keys
+    assert trained == {"reward": False, "aspects": True}
