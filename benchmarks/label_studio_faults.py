@@ -11,6 +11,7 @@ is two syncs, a late one a sync after the next change, a lost one no sync until 
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -250,6 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     told = parser.parse_args(arguments)
     if told.tasks < 6:
         parser.error("--tasks must be at least 6")
+    # Whoever stops this stops the server with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         broken = Broken(root=root, tasks=told.tasks)

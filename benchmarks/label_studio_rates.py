@@ -15,7 +15,9 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--out", type=Path)
     told = parser.parse_args(arguments)
+    # Whoever stops this stops the server with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         try:
