@@ -3,7 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
+from pipelines.denoising import DenoiseSettings, denoise
 from pipelines.denoising.crowd import crowd_figures
+from pipelines.denoising.page import render_page
 from pipelines.denoising.reading import ANNOTATIONS, GOLD_LABELS, checked
 
 IDS = pa.array([f"g{n:03d}" for n in range(60)])
@@ -106,3 +108,28 @@ def test_rows_in_any_order_are_read_alike():
     rows = rated({f"a{k}": noisy(truth, rng, 0.2) for k in range(5)})
     turned = rows.take(rng.permutation(rows.num_rows))
     assert crowd_figures(rows, gold(truth), IDS) == crowd_figures(turned, gold(truth), IDS)
+
+
+def test_the_page_shows_models_minorities_and_order_and_pairs_stay_the_same():
+    rng = np.random.default_rng(4)
+    truth, other = rng.integers(1, 6, (2, 60))
+    crowd = {f"a{k}": noisy(truth, rng, 0.1) for k in range(8)}
+    crowd |= {f"m{k}": noisy(other, rng, 0.1) for k in range(4)}
+    told = pa.concat_tables([rated(crowd), renamed(compared(truth.astype(float), rng))])
+    generations = pa.table(
+        {"generation_id": IDS, "prompt_id": [f"q{n // 4}" for n in range(60)],
+         "model_release": ["r0"] * 60}
+    )  # fmt: skip
+    made = denoise(None, generations, told, gold=gold(truth), settings=DenoiseSettings(crowd=True))
+    page = render_page(made.figures)
+    assert "What the annotators say alone" in page
+    assert "Crowd-Bradley-Terry puts" in page
+    assert "m0, m1, m2, m3" in page
+    without = denoise(None, generations, told, gold=gold(truth))
+    assert made.pairs.equals(without.pairs)
+    assert "What the annotators say alone" not in render_page(without.figures)
+
+
+def renamed(table):
+    ids = pa.array([f"c{k:05d}" for k in range(table.num_rows)])
+    return table.set_column(0, "annotation_id", ids)
