@@ -2,15 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import AutoTokenizer, Emu3Config, Emu3Model, initialization
+from transformers import Emu3Config, Emu3Model, initialization
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.emu3.modeling_emu3 import Emu3PreTrainedModel
 
-from backbone.emu3 import Emu3Backbone, best_device
+from backbone.emu3 import Emu3Backbone
 from data_contracts.errors import FlywheelError
 from reward_models.ties import NARROWEST
 
@@ -165,37 +164,6 @@ def aspect_model_from(backbone: Emu3Backbone, aspects: tuple[str, ...]) -> Emu3A
     model.lm_head.load_state_dict(backbone.model.lm_head.state_dict())
     model.to(backbone.device).eval()
     return model
-
-
-def load_aspect_model(folder: Path, *, device: str | None = None) -> Emu3Backbone:
-    """Load an aspect model with its tokenizer from a folder; safetensors only, no network.
-
-    Returns:
-        A backbone that reads media as tokens and whose `model` is an `Emu3AspectModel`.
-
-    Raises:
-        FlywheelError: *folder* is not such a checkpoint.
-    """
-    if not (folder / "config.json").is_file():
-        raise FlywheelError(
-            f"{folder.name}: not a reward model (no config.json); give a folder saved by one"
-        )
-    try:
-        model, report = Emu3AspectModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-        raise FlywheelError(
-            f"{folder.name}: cannot be loaded as a reward model of aspects "
-            f"({type(error).__name__}); check that it is complete"
-        ) from error
-    if report["missing_keys"] or report["unexpected_keys"]:
-        raise FlywheelError(
-            f"{folder.name}: weights are missing or of another architecture; "
-            "this checkpoint is not a reward model of aspects"
-        )
-    return Emu3Backbone(model.to(device or best_device()), tokenizer)
 
 
 def _depths(layers: int) -> tuple[int, ...]:

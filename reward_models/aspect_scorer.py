@@ -14,7 +14,8 @@ from backbone.emu3 import Emu3Backbone
 from backbone.tokens import Grid
 from data_contracts.errors import FlywheelError
 from reward_models.aspect_calibration import AspectCalibration
-from reward_models.aspect_model import load_aspect_model
+from reward_models.aspect_model import Emu3AspectModel
+from reward_models.checkpoint import load_checkpoint
 from reward_models.preferences import FloatArray
 from reward_models.scorer import RewardScorer
 from reward_models.sequences import IntArray, Sequences, read_answers
@@ -84,7 +85,9 @@ class AspectRewardScorer:
                 f"{folder.name}: no readable {_CARD} ({type(error).__name__}); "
                 "give a folder saved by the training of a reward model of aspects"
             ) from error
-        backbone = load_aspect_model(folder, device=device)
+        backbone = load_checkpoint(
+            Emu3AspectModel, folder, called="a reward model of aspects", device=device
+        )
         backbone.grid = Grid(height=card.grid_height, width=card.grid_width)
         return cls(
             backbone,

@@ -1,15 +1,13 @@
 """A reward model: the policy's trunk with one number at its end."""
 
-from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import AutoTokenizer, Emu3Config, Emu3Model, initialization
+from transformers import Emu3Config, Emu3Model, initialization
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.emu3.modeling_emu3 import Emu3PreTrainedModel
 
-from backbone.emu3 import Emu3Backbone, best_device
-from data_contracts.errors import FlywheelError
+from backbone.emu3 import Emu3Backbone
 
 ARCHITECTURE: Final = "Emu3RewardModel"
 
@@ -57,34 +55,3 @@ def reward_model_from(backbone: Emu3Backbone) -> Emu3RewardModel:
     model.model.load_state_dict(backbone.model.model.state_dict())
     model.to(backbone.device).eval()
     return model
-
-
-def load_reward_model(folder: Path, *, device: str | None = None) -> Emu3Backbone:
-    """Load a reward model with its tokenizer from a folder; safetensors only, no network.
-
-    Returns:
-        A backbone that reads media as tokens and whose `model` is an `Emu3RewardModel`.
-
-    Raises:
-        FlywheelError: *folder* is not a reward model's checkpoint.
-    """
-    if not (folder / "config.json").is_file():
-        raise FlywheelError(
-            f"{folder.name}: not a reward model (no config.json); give a folder saved by one"
-        )
-    try:
-        model, report = Emu3RewardModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise FlywheelError(
-            f"{folder.name}: cannot be loaded as a reward model ({type(error).__name__}); "
-            "check that it is complete"
-        ) from error
-    if report["missing_keys"] or report["unexpected_keys"]:
-        raise FlywheelError(
-            f"{folder.name}: weights are missing or of another architecture; "
-            "a policy's checkpoint is not a reward model"
-        )
-    return Emu3Backbone(model.to(device or best_device()), tokenizer)

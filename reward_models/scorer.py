@@ -13,7 +13,8 @@ from backbone.emu3 import Emu3Backbone
 from backbone.tokens import Grid
 from data_contracts.errors import FlywheelError
 from reward_models.calibration import Calibration
-from reward_models.model import load_reward_model
+from reward_models.checkpoint import load_checkpoint
+from reward_models.model import Emu3RewardModel
 from reward_models.preferences import FloatArray
 from reward_models.sequences import IntArray, Sequences, read_answers
 
@@ -68,7 +69,7 @@ class RewardScorer:
                 f"{folder.name}: no readable {_CARD} ({type(error).__name__}); "
                 "give a folder saved by a reward model's training"
             ) from error
-        backbone = load_reward_model(folder, device=device)
+        backbone = load_checkpoint(Emu3RewardModel, folder, called="a reward model", device=device)
         backbone.grid = Grid(height=card.grid_height, width=card.grid_width)
         return cls(
             backbone,

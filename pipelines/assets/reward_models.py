@@ -19,16 +19,10 @@ INPUTS = [
     dg.AssetKey(["artifacts", "generations"]),
     dg.AssetKey(["backbone", "backbone"]),
 ]
+_KEY = {"key_prefix": "reward_models", "group_name": "reward_models", "partitions_def": TURNS}
 
 
-@dg.asset(
-    key_prefix="reward_models",
-    group_name="reward_models",
-    partitions_def=TURNS,
-    deps=INPUTS,
-    kinds={"torch"},
-    pool=POOL,
-)
+@dg.asset(deps=INPUTS, kinds={"torch"}, pool=POOL, **_KEY)
 def reward_model(
     context: dg.AssetExecutionContext,
     config: RewardChanges,
@@ -39,14 +33,7 @@ def reward_model(
     return train(context, pipes, wheel, kind="reward", changes=config)
 
 
-@dg.asset(
-    key_prefix="reward_models",
-    group_name="reward_models",
-    partitions_def=TURNS,
-    deps=INPUTS,
-    kinds={"torch"},
-    pool=POOL,
-)
+@dg.asset(deps=INPUTS, kinds={"torch"}, pool=POOL, **_KEY)
 def aspect_model(
     context: dg.AssetExecutionContext,
     config: AspectChanges,
@@ -57,12 +44,7 @@ def aspect_model(
     return train(context, pipes, wheel, kind="aspects", changes=config)
 
 
-@dg.asset(
-    key_prefix="reward_models",
-    group_name="reward_models",
-    partitions_def=TURNS,
-    deps=[dg.AssetKey(["reward_models", "aspect_model"])],
-)
+@dg.asset(deps=[dg.AssetKey(["reward_models", "aspect_model"])], **_KEY)
 def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
     """How often it agrees with pairs that it never saw, and how far its odds can be believed."""
     import json
@@ -87,12 +69,7 @@ def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
     )
 
 
-@dg.asset(
-    key_prefix="reward_models",
-    group_name="reward_models",
-    partitions_def=TURNS,
-    deps=[dg.AssetKey(["reward_models", "reward_model"])],
-)
+@dg.asset(deps=[dg.AssetKey(["reward_models", "reward_model"])], **_KEY)
 def reward_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
     """What the reward model is and how often it agrees with pairs it never saw."""
     import json

@@ -11,7 +11,7 @@ from deltalake import write_deltalake
 from small_studio import studio, write_studio
 
 from data_contracts.contract import load_contract
-from pipelines.cli import MISTAKE, run
+from pipelines.cli import MISTAKE
 from pipelines.denoising import DenoiseSettings, denoise
 from pipelines.preferences.making import infer_preferences
 from pipelines.signals import ExposureSettings, exposures
@@ -23,16 +23,6 @@ PARQUET = ("pairs", "users", "annotators", "drops")
 @pytest.fixture(scope="module")
 def small():
     return studio(golden=12)
-
-
-@pytest.fixture
-def flywheel(capsys):
-    def call(*words):
-        code = run([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def test_writes_every_pair_once_and_a_page_that_loads_nothing(flywheel, small, tmp_path):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_studio import studio, write_studio
 
-from pipelines.cli import MISTAKE, run
+from pipelines.cli import MISTAKE
 from pipelines.denoising import DenoiseSettings, denoise, preview_denoise
 from pipelines.denoising.bins import MemoryPlan
 from pipelines.preferences import firmness
@@ -88,16 +88,6 @@ def test_parts_on_disk_give_the_pairs_of_one_table_in_memory(
     )
     assert parted.figures["cohorts"] == whole.figures["cohorts"]
     assert parted.figures["rows"] == whole.figures["rows"]
-
-
-@pytest.fixture
-def flywheel(capsys):
-    def call(*words):
-        code = run([str(word) for word in words])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def test_the_command_writes_the_same_rows_and_leaves_nothing_behind(tiny_parts, flywheel, tmp_path):
