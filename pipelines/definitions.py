@@ -1,7 +1,9 @@
 """The Dagster code location of one wheel: FLYWHEEL_ROOT names its folder."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -21,15 +23,15 @@ from pipelines.world.desk import SimulatedDesk
 
 MODULES = (traces, artifacts, signals, annotation, preferences, backbone, reward_assets, finetune)
 
-_ASPECTS = dg.AssetSelection.assets(
-    ["reward_models", "aspect_model"], ["reward_models", "aspect_model_report"]
-)
+_ASKED: Final[Mapping[ScorerKind, str]] = {"reward": "reward_model", "aspects": "aspect_model"}
 
 
 def assets_of(scorer: ScorerKind) -> dg.AssetSelection:
-    """Return what a turn of the wheel makes: of aspects only what the gate asks for."""
-    everything = dg.AssetSelection.all()
-    return everything if scorer == "aspects" else everything - _ASPECTS
+    """Return what a turn of the wheel makes: of reward models only the one that the gate asks."""
+    left = [f"reward_models/{name}" for kind, name in _ASKED.items() if kind != scorer]
+    return dg.AssetSelection.all() - dg.AssetSelection.assets(
+        *left, *(f"{name}_report" for name in left)
+    )
 
 
 def turn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:

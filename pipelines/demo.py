@@ -139,7 +139,7 @@ def _arms(options: DemoOptions, settings: WheelSettings) -> Iterator[Arm]:
             told = settings.model_dump() | {"name": name, "seed": seed}
             for part, change in _CHANGES[name].items():
                 told[part] = told[part] | change if isinstance(change, dict) else change
-            for part in ("sft", "dpo", "reward"):
+            for part in ("sft", "dpo", "reward", "aspects"):
                 told[part] = told[part] | {"seed": seed}
             resolved = WheelSettings.model_validate(told)
             # Another setting or other code is another wheel: nothing stale is ever reported.

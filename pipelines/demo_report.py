@@ -231,7 +231,8 @@ def _curves(arm: str, seed: int, outcome: dict[str, Any]) -> list[dict[str, Any]
 
 _GROUPS: Final = {
     "serve": "sampling", "sft_policy": "SFT", "dpo_policy": "DPO",
-    "reward_model": "reward model", "policy_report": "gate", "inferred_preferences": "de-noising",
+    "reward_model": "reward model", "aspect_model": "reward model", "policy_report": "gate",
+    "inferred_preferences": "de-noising",
 }  # fmt: skip
 
 

@@ -116,8 +116,9 @@ def _training(root: Path, turn: str) -> dict[str, Any]:
             found["measured"] = told["measured"]
         else:
             found["curves"][name] = told["curves"]
-            if told.get("validation"):
-                found["reward_accuracy"] = told["validation"]
+            overall = told.get("aspects", {}).get("overall", {}).get("accuracy")
+            if judged := told.get("validation") or overall:
+                found["reward_accuracy"] = judged
     return found
 
 

@@ -90,7 +90,7 @@ class WheelSettings(_Settings):
     dpo: DpoConfig = DpoConfig()
     reward: RewardConfig = RewardConfig()
     aspects: AspectConfig = AspectConfig()
-    scorer: ScorerKind = "reward"  # which reward model the gate asks
+    scorer: ScorerKind = "aspects"  # which reward model the gate asks
     gate: GateConfig = GateConfig()
     scoring: ScoringConfig = ScoringConfig()
 

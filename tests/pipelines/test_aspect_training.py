@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import dagster as dg
 import numpy as np
+import pytest
 from scipy.special import expit
 
 from data_contracts.ids import CheckpointId
@@ -19,7 +20,10 @@ from reward_models.aspect_report import JudgedPairs, aspect_figures
 from reward_models.aspect_scorer import AspectRewardScorer, load_scorer
 
 TURN = "turn-001"
-KEY = dg.AssetKey(["reward_models", "aspect_model"])
+KEYS = {
+    "reward": dg.AssetKey(["reward_models", "reward_model"]),
+    "aspects": dg.AssetKey(["reward_models", "aspect_model"]),
+}
 
 
 def test_its_job_file_trains_a_scorer_with_a_page(nano_wheel, tmp_path, capsys):
@@ -76,12 +80,9 @@ def test_the_page_says_whether_its_odds_can_be_believed(tmp_path):
     assert "| prompt alignment | 4000 (0) | 0." in report_table(figures_of(1.0))
 
 
-def test_a_turn_trains_it_only_where_the_gate_asks_it(tmp_path):
-    root = tmp_path / "wheel"
-    root.mkdir()
-    trained = {}
-    for scorer in ("reward", "aspects"):
-        write_resolved(WheelSettings(scorer=scorer), root)
-        job = build_definitions(root).resolve_job_def("turn")
-        trained[scorer] = KEY in job.asset_layer.selected_asset_keys
-    assert trained == {"reward": False, "aspects": True}
+@pytest.mark.parametrize("scorer", KEYS)
+def test_a_turn_trains_only_the_one_that_the_gate_asks(scorer, tmp_path):
+    write_resolved(WheelSettings(scorer=scorer), tmp_path)
+    job = build_definitions(tmp_path).resolve_job_def("turn")
+    asked = {kind for kind, key in KEYS.items() if key in job.asset_layer.selected_asset_keys}
+    assert asked == {scorer}

@@ -58,7 +58,7 @@ def test_every_asset_of_the_turn_stands(wheel):
     assert {
         "artifacts/generations", "signals/trusted_signals", "annotation/annotation_tasks",
         "preferences/preference_pairs", "preferences/preference_snapshot",
-        "reward_models/reward_model", "finetune/sft_policy", "finetune/dpo_policy",
+        "reward_models/aspect_model", "finetune/sft_policy", "finetune/dpo_policy",
     } <= stands  # fmt: skip
 
 
@@ -71,8 +71,8 @@ def test_received_is_accepted_and_quarantined(wheel):
 
 def test_pictures_become_tokens_once_for_all_trainings(wheel, monkeypatch):
     jobs = [json.loads(f.read_text()) for f in (wheel.root / "jobs").glob(f"{TURN}-*_*.json")]
-    jobs = [job for job in jobs if job.get("kind") in ("sft", "dpo", "reward")]
-    assert {job["kind"] for job in jobs} == {"sft", "dpo", "reward"}
+    jobs = [job for job in jobs if job.get("kind") in ("sft", "dpo", "aspects")]
+    assert {job["kind"] for job in jobs} == {"sft", "dpo", "aspects"}
     names = {(j["snapshot_id"], j["prompts"], j["generations"]) for j in jobs}
     ((snapshot, prompts, generations),) = names
     bundle = SnapshotBundle(
