@@ -108,14 +108,13 @@ def _serve(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from backbone.emu3 import Emu3Backbone
-    from data_contracts.ids import CheckpointId
     from pipelines.inbox import Inbox
+    from pipelines.policies import stored_policy
     from pipelines.world.serving import serve
     from pipelines.world.studio import studio_of
 
     studio = studio_of(settings)
-    policy = Emu3Backbone.load(stores.checkpoints.path(CheckpointId(release)))
+    policy = stored_policy(stores, release)
     total = min(settings.studio.prompts, 10**9) * studio.generations_per_prompt()
     done = 0
 
