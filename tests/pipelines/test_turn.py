@@ -159,7 +159,7 @@ def test_nothing_anyone_wrote_is_in_the_logs(wheel):
 
 
 def test_whoever_looks_on_hears_of_every_step_while_it_runs(tmp_path):
-    """Steps done only grow, each trained model is named while it trains, none is open at the end."""
+    """Steps done only grow, a model is named while it trains, none is open at the end."""
     heard = []
     write_resolved(nano(), tmp_path / "e")
     turn_wheel(
