@@ -1,7 +1,9 @@
 """The Dagster code location of one wheel: FLYWHEEL_ROOT names its folder."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -15,21 +17,24 @@ from pipelines.labelling.answers_sensor import answers_sensor, ask_job, learn_jo
 from pipelines.labelling.desk import LabelStudioDesk
 from pipelines.labelling.seated_desk import SeatedDesk
 from pipelines.landing_job import landing, landing_sensor
+from pipelines.post_training import OTHER_REWARD_MODEL, POST_TRAINING
 from pipelines.resources import Wheel
 from pipelines.settings import ScorerKind, read_resolved
 from pipelines.world.desk import SimulatedDesk
 
 MODULES = (traces, artifacts, signals, annotation, preferences, backbone, reward_assets, finetune)
 
-_ASPECTS = dg.AssetSelection.assets(
-    ["reward_models", "aspect_model"], ["reward_models", "aspect_model_report"]
-)
+# What trains and reports each kind of reward model.
+_JUDGES: Final[Mapping[ScorerKind, dg.AssetSelection]] = {
+    kind: dg.AssetSelection.assets(["reward_models", name], ["reward_models", f"{name}_report"])
+    for kind, name in (("reward", "reward_model"), ("aspects", "aspect_model"))
+}
 
 
 def assets_of(scorer: ScorerKind) -> dg.AssetSelection:
     """Return what a turn of the wheel makes: of aspects only what the gate asks for."""
     everything = dg.AssetSelection.all()
-    return everything if scorer == "aspects" else everything - _ASPECTS
+    return everything if scorer == "aspects" else everything - _JUDGES["aspects"]
 
 
 def turn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
@@ -43,13 +48,28 @@ def turn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
     )
 
 
-post_training_job = dg.define_asset_job(
-    "post_training",
-    selection=dg.AssetSelection.groups("reward_models", "finetune"),
-    partitions_def=TURNS,
-    executor_def=dg.in_process_executor,
-    description="Reward model, SFT, DPO, report and gate on a snapshot that stands already.",
-)
+def training_jobs(scorer: ScorerKind) -> list[UnresolvedAssetJobDefinition]:
+    """Return the jobs that train: for the gate, and what the gate does not ask for."""
+    other: ScorerKind = "reward" if scorer == "aspects" else "aspects"
+    training = dg.AssetSelection.groups("reward_models", "finetune")
+    return [
+        dg.define_asset_job(
+            POST_TRAINING,
+            selection=training - _JUDGES[other],
+            partitions_def=TURNS,
+            executor_def=dg.in_process_executor,
+            description="The reward model that the gate asks, SFT, DPO, report and gate, on a "
+            "snapshot that stands already.",
+        ),
+        dg.define_asset_job(
+            OTHER_REWARD_MODEL,
+            selection=_JUDGES[other],
+            partitions_def=TURNS,
+            executor_def=dg.in_process_executor,
+            description="The reward model that the gate does not ask, for comparison, on a "
+            "snapshot that stands already.",
+        ),
+    ]
 
 
 def build_definitions(root: Path) -> dg.Definitions:
@@ -65,7 +85,7 @@ def build_definitions(root: Path) -> dg.Definitions:
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
         jobs=[
             turn_job_of(assets),
-            post_training_job,
+            *training_jobs(settings.scorer),
             landing,
             *([ask_job, learn] if people else []),
         ],
