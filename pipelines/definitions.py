@@ -115,7 +115,13 @@ def delivery_sensor(root: Path, job: str = "turn") -> dg.SensorDefinition:
     With people at the desk a turn of the wheel waits for them between asking and learning.
     """
 
-    @dg.sensor(job_name=job, name="delivery_arrived", minimum_interval_seconds=30)
+    @dg.sensor(
+        job_name=job,
+        name="delivery_arrived",
+        minimum_interval_seconds=30,
+        description="Starts a turn of the wheel when a delivery lies whole in inbox/. Off until "
+        "somebody switches it on.",
+    )
     def delivery_arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         arrived = Wheel(root=str(root)).inbox.turns()
         known = set(context.instance.get_dynamic_partitions("turn"))
