@@ -26,8 +26,12 @@ MODULES = (traces, artifacts, signals, annotation, preferences, backbone, reward
 
 # What trains and reports each kind of reward model.
 _JUDGES: Final[Mapping[ScorerKind, dg.AssetSelection]] = {
-    kind: dg.AssetSelection.assets(["reward_models", name], ["reward_models", f"{name}_report"])
-    for kind, name in (("reward", "reward_model"), ("aspects", "aspect_model"))
+    "reward": dg.AssetSelection.assets(
+        ["reward_models", "reward_model"], ["reward_models", "reward_model_report"]
+    ),
+    "aspects": dg.AssetSelection.assets(
+        ["reward_models", "aspect_model"], ["reward_models", "aspect_model_report"]
+    ),
 }
 
 
