@@ -1,7 +1,7 @@
 """Contracts: what a valid table is, read from ODCS v3 YAML and held to the Arrow schemas."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +37,8 @@ class Contract:
     schema: pa.Schema
     rules: tuple[Rule, ...]
     id_column: str  # names a row in messages
+    # What a column holds, in words, for pages; a column that speaks for itself has none.
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -97,6 +99,7 @@ def parse_contract(text: str, *, schema: pa.Schema) -> Contract:
         schema=schema,
         rules=tuple(rules),
         id_column=keys[-1][1],
+        descriptions={str(p.name): p.description for p in properties if p.description},
     )
 
 

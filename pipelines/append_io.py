@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from data_contracts.errors import FlywheelError
 from data_contracts.labels import GENERAL
+from pipelines.columns import column_schema
 from pipelines.io_managers import PARENTS
 from pipelines.stores import Stores, open_stores
 from pipelines.stores.canonical import canonical, id_column, parquet_bytes
@@ -58,7 +59,13 @@ class AppendIOManager(dg.ConfigurableIOManager):
             by=f"run {context.run_id}",
             at=datetime.now(UTC),
         )
-        context.add_output_metadata({"dagster/row_count": obj.num_rows, "digest": digest})
+        context.add_output_metadata(
+            {
+                "dagster/row_count": obj.num_rows,
+                "dagster/column_schema": column_schema(name, obj.schema),
+                "digest": digest,
+            }
+        )
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """Return the rows of the partition's batch in their one order."""

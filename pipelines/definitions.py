@@ -17,21 +17,31 @@ from pipelines.labelling.answers_sensor import answers_sensor, ask_job, learn_jo
 from pipelines.labelling.desk import LabelStudioDesk
 from pipelines.labelling.seated_desk import SeatedDesk
 from pipelines.landing_job import landing, landing_sensor
+from pipelines.post_training import OTHER_REWARD_MODEL, POST_TRAINING
 from pipelines.resources import Wheel
 from pipelines.settings import ScorerKind, read_resolved
 from pipelines.world.desk import SimulatedDesk
 
 MODULES = (traces, artifacts, signals, annotation, preferences, backbone, reward_assets, finetune)
 
-_ASKED: Final[Mapping[ScorerKind, str]] = {"reward": "reward_model", "aspects": "aspect_model"}
+# What trains and reports each kind of reward model.
+_JUDGES: Final[Mapping[ScorerKind, dg.AssetSelection]] = {
+    "reward": dg.AssetSelection.assets(
+        ["reward_models", "reward_model"], ["reward_models", "reward_model_report"]
+    ),
+    "aspects": dg.AssetSelection.assets(
+        ["reward_models", "aspect_model"], ["reward_models", "aspect_model_report"]
+    ),
+}
 
 
 def assets_of(scorer: ScorerKind) -> dg.AssetSelection:
     """Return what a turn of the wheel makes: of reward models only the one that the gate asks."""
-    left = [f"reward_models/{name}" for kind, name in _ASKED.items() if kind != scorer]
-    return dg.AssetSelection.all() - dg.AssetSelection.assets(
-        *left, *(f"{name}_report" for name in left)
-    )
+    return dg.AssetSelection.all() - _JUDGES[_other(scorer)]
+
+
+def _other(scorer: ScorerKind) -> ScorerKind:
+    return "reward" if scorer == "aspects" else "aspects"
 
 
 def turn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
@@ -45,13 +55,28 @@ def turn_job_of(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
     )
 
 
-post_training_job = dg.define_asset_job(
-    "post_training",
-    selection=dg.AssetSelection.groups("reward_models", "finetune"),
-    partitions_def=TURNS,
-    executor_def=dg.in_process_executor,
-    description="Reward model, SFT, DPO, report and gate on a snapshot that stands already.",
-)
+def training_jobs(scorer: ScorerKind) -> list[UnresolvedAssetJobDefinition]:
+    """Return the jobs that train: for the gate, and what the gate does not ask for."""
+    other = _other(scorer)
+    training = dg.AssetSelection.groups("reward_models", "finetune")
+    return [
+        dg.define_asset_job(
+            POST_TRAINING,
+            selection=training - _JUDGES[other],
+            partitions_def=TURNS,
+            executor_def=dg.in_process_executor,
+            description="The reward model that the gate asks, SFT, DPO, report and gate, on a "
+            "snapshot that stands already.",
+        ),
+        dg.define_asset_job(
+            OTHER_REWARD_MODEL,
+            selection=_JUDGES[other],
+            partitions_def=TURNS,
+            executor_def=dg.in_process_executor,
+            description="The reward model that the gate does not ask, for comparison, on a "
+            "snapshot that stands already.",
+        ),
+    ]
 
 
 def build_definitions(root: Path) -> dg.Definitions:
@@ -67,7 +92,7 @@ def build_definitions(root: Path) -> dg.Definitions:
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
         jobs=[
             turn_job_of(assets),
-            post_training_job,
+            *training_jobs(settings.scorer),
             landing,
             *([ask_job, learn] if people else []),
         ],
@@ -97,7 +122,13 @@ def delivery_sensor(root: Path, job: str = "turn") -> dg.SensorDefinition:
     With people at the desk a turn of the wheel waits for them between asking and learning.
     """
 
-    @dg.sensor(job_name=job, name="delivery_arrived", minimum_interval_seconds=30)
+    @dg.sensor(
+        job_name=job,
+        name="delivery_arrived",
+        minimum_interval_seconds=30,
+        description="Starts a turn of the wheel when a delivery lies whole in inbox/. Off until "
+        "somebody switches it on.",
+    )
     def delivery_arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         arrived = Wheel(root=str(root)).inbox.turns()
         known = set(context.instance.get_dynamic_partitions("turn"))

@@ -45,12 +45,12 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
 
     The questions for a blind comparison are stored, and the card is written, whatever the verdict.
     """
-    from backbone.emu3 import Emu3Backbone
     from finetune.compare import measure_policy
     from finetune.gate import judge_release
     from pipelines.comparing.card import write_card
     from pipelines.comparing.questions import store_questions
     from pipelines.comparing.standing import standing_of
+    from pipelines.policies import stored_policy
     from reward_models.aspect_scorer import load_scorer
 
     stores = open_stores(job.root)
@@ -62,18 +62,10 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
             "deliver more prompts"
         )
     texts = [text for _, text in unseen]
-    folders = {
-        name: stores.checkpoints.path(CheckpointId(checkpoint))
-        for name, checkpoint in (
-            ("candidate", job.candidate),
-            ("champion", job.champion),
-            ("reward_model", job.reward_model),
-        )
-    }
     comparison = measure_policy(
-        Emu3Backbone.load(folders["candidate"]),
-        Emu3Backbone.load(folders["champion"]),
-        scorer=load_scorer(folders["reward_model"]),
+        stored_policy(stores, job.candidate),
+        stored_policy(stores, job.champion),
+        scorer=load_scorer(stores.checkpoints.path(CheckpointId(job.reward_model))),
         prompt_texts=texts,
         samples=job.gate.samples,
         seed=job.seed,

@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 
 from data_contracts.errors import FlywheelError
 from data_contracts.labels import Label
+from pipelines.columns import column_schema
 from pipelines.stores import Parent, Stores, open_stores
 from pipelines.stores.asset_tables import (
     WHOLE,
@@ -62,7 +63,7 @@ class TableIOManager(dg.ConfigurableIOManager):
         context.add_output_metadata(
             {
                 "dagster/row_count": ref.rows,
-                "dagster/column_schema": _column_schema(obj.schema),
+                "dagster/column_schema": column_schema(asset.rsplit("/", 1)[-1], obj.schema),
                 "digest": ref.digest,
             }
         )
@@ -131,16 +132,3 @@ def _step(context: dg.InputContext) -> tuple[str, str] | None:
 def _plain(value: Any) -> Any:
     """Return what Dagster wrapped as a metadata value."""
     return value.value if isinstance(value, dg.MetadataValue) else value
-
-
-def _column_schema(schema: pa.Schema) -> dg.TableSchema:
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=field.name,
-                type=str(field.type),
-                constraints=dg.TableColumnConstraints(nullable=field.nullable),
-            )
-            for field in schema
-        ]
-    )

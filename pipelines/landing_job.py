@@ -52,6 +52,7 @@ def landing_sensor(root: Path) -> dg.SensorDefinition:
         job=landing,
         name="journal_waits",
         minimum_interval_seconds=30,
+        description="Lands what came in through the door and waits in the journal.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def journal_waits(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:

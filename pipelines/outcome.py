@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 
 from annotation.agreement import rating_agreement
 from annotation.answer_table import rated_aspects
-from data_contracts.ids import CheckpointId
 from data_contracts.labels import GENERAL
 from pipelines.append_io import read_batch
 from pipelines.assets.backbone import first_release
@@ -62,13 +61,13 @@ def turn_outcome(
 def _true_quality(
     stores: Stores, settings: WheelSettings, release: str, *, final: bool, progress: Progress
 ) -> dict[str, Any]:
-    from backbone.emu3 import Emu3Backbone
     from backbone.pictures import write_png
+    from pipelines.policies import stored_policy
     from pipelines.world.scoring import score_policy
     from pipelines.world.studio import studio_of
 
     studio = studio_of(settings)
-    policy = Emu3Backbone.load(stores.checkpoints.path(CheckpointId(release)))
+    policy = stored_policy(stores, release)
     unconstrained = settings.scoring.validity_samples if final else 2
     total = len(studio.heldout_texts) * settings.scoring.samples + unconstrained
     done = 0

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig, SftConfig
-from pipelines.settings import WheelSettings, faults_of, read_toml
+from pipelines.settings import ScorerKind, WheelSettings, faults_of, read_toml
 from pipelines.stores import Stores
 from pipelines.training import TrainingJob
 from reward_models.config import AspectConfig, RewardConfig, TrainingConfig
@@ -20,6 +20,9 @@ ASSETS: Final[Mapping[Kind, str]] = {
     "sft": "finetune/sft_policy",
     "dpo": "finetune/dpo_policy",
 }
+# Dagster's jobs: what the gate asks for, and the reward model that it does not ask.
+POST_TRAINING: Final = "post_training"
+OTHER_REWARD_MODEL: Final = "other_reward_model"
 SNAPSHOT: Final = "preferences/preference_snapshot"
 _CONFIGURATIONS: Final[Mapping[Kind, type[TrainingConfig]]] = {
     "reward": RewardConfig,
@@ -55,6 +58,12 @@ def read_job(path: Path) -> JobFile:
     except ValidationError as error:
         raise FlywheelError(f"{path.name}: {faults_of(error)}") from None
     return job
+
+
+def dagster_job(kind: Kind, scorer: ScorerKind) -> str:
+    """Return Dagster's job that trains a model of *kind* where the gate asks *scorer*."""
+    asked = kind in ("sft", "dpo") or kind == scorer
+    return POST_TRAINING if asked else OTHER_REWARD_MODEL
 
 
 def newest_turn(stores: Stores) -> str:

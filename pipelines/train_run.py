@@ -14,7 +14,7 @@ from data_contracts.ids import Digest, SnapshotId
 from pipelines.bundle import SnapshotBundle, learned_aspects
 from pipelines.metrics import Say
 from pipelines.orchestrator import dagster_home, free_dead_runs, free_slots, process_tag
-from pipelines.post_training import ASSETS, JobFile, newest_turn, resolve_job
+from pipelines.post_training import ASSETS, JobFile, dagster_job, newest_turn, resolve_job
 from pipelines.settings import read_resolved
 from pipelines.stores import open_stores
 from pipelines.training import TrainingJob
@@ -34,7 +34,7 @@ def resolved(job: JobFile) -> tuple[str, TrainingJob]:
 
 
 def launchpad_config(job: JobFile) -> dict[str, Any]:
-    """Return what the launchpad of the job *post_training* takes for the same run."""
+    """Return what the launchpad of Dagster's job takes for the same run."""
     step = ASSETS[job.kind].replace("/", "__")
     return {"ops": {step: {"config": dict(job.settings)}}}
 
@@ -108,7 +108,7 @@ def run(job: JobFile, *, say: Say, waits: Callable[[str], None]) -> Mapping[str,
 
             result = (
                 build_definitions(root)
-                .resolve_job_def("post_training")
+                .resolve_job_def(dagster_job(job.kind, read_resolved(root).scorer))
                 .execute_in_process(
                     instance=instance,
                     partition_key=turn,

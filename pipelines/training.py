@@ -117,9 +117,10 @@ Trained = tuple[Callable[[Path], None], list[list[str]], dict[str, Any]]
 def _train_sft(job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch") -> Trained:
     from finetune.config import SftConfig
     from finetune.sft_trainer import train_sft
+    from pipelines.policies import stored_policy
     from pipelines.reading import read_once
 
-    policy, config = _load_policy(stores, job.policy), SftConfig(**job.configuration)
+    policy, config = stored_policy(stores, job.policy), SftConfig(**job.configuration)
     run = train_sft(
         bundle,
         policy=policy,
@@ -133,15 +134,16 @@ def _train_sft(job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: 
 def _train_dpo(job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch") -> Trained:
     from finetune.config import DpoConfig
     from finetune.dpo_trainer import train_dpo
+    from pipelines.policies import stored_policy
     from pipelines.reading import read_once
 
     if job.reference is None:
         raise FlywheelError("a dpo job needs a reference: the policy released last")
-    policy, config = _load_policy(stores, job.policy), DpoConfig(**job.configuration)
+    policy, config = stored_policy(stores, job.policy), DpoConfig(**job.configuration)
     run = train_dpo(
         bundle,
         policy=policy,
-        reference=_load_policy(stores, job.reference),
+        reference=stored_policy(stores, job.reference),
         config=config,
         watch=watch,
         sequences=read_once(stores, bundle, policy, max_length=config.max_length),
@@ -152,11 +154,12 @@ def _train_dpo(job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: 
 def _train_reward(
     job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch"
 ) -> Trained:
+    from pipelines.policies import stored_policy
     from pipelines.reading import read_once
     from reward_models.config import RewardConfig
     from reward_models.trainer import train_reward
 
-    policy, config = _load_policy(stores, job.policy), RewardConfig(**job.configuration)
+    policy, config = stored_policy(stores, job.policy), RewardConfig(**job.configuration)
     run = train_reward(
         bundle,
         backbone=policy,
@@ -175,11 +178,12 @@ def _train_reward(
 def _train_aspects(
     job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch"
 ) -> Trained:
+    from pipelines.policies import stored_policy
     from pipelines.reading import read_once
     from reward_models.aspect_trainer import train_aspects
     from reward_models.config import AspectConfig
 
-    policy, config = _load_policy(stores, job.policy), AspectConfig(**job.configuration)
+    policy, config = stored_policy(stores, job.policy), AspectConfig(**job.configuration)
     run = train_aspects(
         bundle,
         backbone=policy,
@@ -201,13 +205,6 @@ TRAINERS: Final[Mapping[str, Trainer]] = {
     "reward": _train_reward,
     "aspects": _train_aspects,
 }
-
-
-def _load_policy(stores: Stores, checkpoint: str) -> Any:
-    from backbone.emu3 import Emu3Backbone
-
-    stores.checkpoints.verify(CheckpointId(checkpoint))
-    return Emu3Backbone.load(stores.checkpoints.path(CheckpointId(checkpoint)))
 
 
 def _names(samples: Any) -> list[list[str]]:

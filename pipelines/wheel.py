@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -108,14 +107,13 @@ def _serve(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from backbone.emu3 import Emu3Backbone
-    from data_contracts.ids import CheckpointId
     from pipelines.inbox import Inbox
+    from pipelines.policies import stored_policy
     from pipelines.world.serving import serve
     from pipelines.world.studio import studio_of
 
     studio = studio_of(settings)
-    policy = Emu3Backbone.load(stores.checkpoints.path(CheckpointId(release)))
+    policy = stored_policy(stores, release)
     total = min(settings.studio.prompts, 10**9) * studio.generations_per_prompt()
     done = 0
 
@@ -171,29 +169,33 @@ def _materialise(root: Path, number: int, say: Say) -> dict[str, float]:
     instance.add_dynamic_partitions("turn", [turn])
     job = definitions.resolve_job_def("turn")
     total = len(job.graph.node_dict) if hasattr(job.graph, "node_dict") else 30
-    done = threading.Event()
+    open_now: list[str] = []
+    ended = 0
 
-    def watch() -> None:
-        while not done.wait(0.7):
-            with contextlib.suppress(Exception):  # a page, never a reason to stop
-                stats = instance.get_run_step_stats(run_id)
-                ended = [s for s in stats if s.end_time]
-                open_now = [s.step_key for s in stats if s.start_time and not s.end_time]
-                say("assets", turn=number, done=len(ended), total=total, now=open_now[-1:] or [""])
+    def heard(entry: Any) -> None:
+        # Told by each event: asking for the steps' figures reads every event of the run again.
+        nonlocal ended
+        event = entry.dagster_event
+        if event is None:
+            return
+        if event.is_step_start:
+            open_now.append(event.step_key)
+        elif event.is_step_success or event.is_step_failure or event.is_step_skipped:
+            ended += 1
+            open_now[:] = [step for step in open_now if step != event.step_key]
+        else:
+            return
+        with contextlib.suppress(OSError):  # whoever looked on is gone: no reason to stop
+            say("assets", turn=number, done=ended, total=total, now=open_now[-1:] or [""])
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        result = job.execute_in_process(
-            instance=instance,
-            partition_key=turn,
-            run_id=run_id,
-            tags=process_tag(),
-            raise_on_error=False,
-        )
-    finally:
-        done.set()
-        watcher.join()
+    instance.add_event_listener(run_id, heard)
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=turn,
+        run_id=run_id,
+        tags=process_tag(),
+        raise_on_error=False,
+    )
     stats = instance.get_run_step_stats(run_id)
     if not result.success:
         failed = sorted(s.step_key for s in stats if s.status and s.status.value == "FAILURE")

@@ -30,12 +30,14 @@ from pipelines.stores.enforcer import split_rows
 from pipelines.world.desk import turn_number
 
 _OUT = {"key_prefix": "annotation", "io_manager_key": "tables"}
+_KINDS = {"parquet"}
 _Rows: TypeAlias = dg.Output[pa.Table]
 _STUDIO_ASPECTS = ("prompt_alignment", "physical_plausibility", "aesthetics", "overall")
 
 
 @dg.asset(
     group_name="annotation",
+    kinds=_KINDS,
     partitions_def=TURNS,
     ins={"generations": dg.AssetIn(key_prefix="artifacts")},
     deps=[
@@ -65,6 +67,7 @@ def annotation_queue(
 
 @dg.asset(
     group_name="annotation",
+    kinds=_KINDS,
     partitions_def=TURNS,
     ins={"annotation_queue": dg.AssetIn(key_prefix="annotation")},
     **_OUT,
@@ -84,6 +87,7 @@ def annotation_tasks(
     group_name="annotation",
     partitions_def=TURNS,
     io_manager_key="append",
+    kinds={"deltalake"},
     deps=[dg.AssetKey(["annotation", "annotation_tasks"])],
 )
 def annotations(
@@ -111,6 +115,7 @@ def annotations(
 
 @dg.asset(
     group_name="annotation",
+    kinds=_KINDS,
     partitions_def=TURNS,
     deps=[dg.AssetKey(["annotation", "annotations"])],
     **_OUT,
@@ -126,12 +131,38 @@ def critiques(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.T
 
 @dg.multi_asset(
     outs={
-        "annotator_reliability": dg.AssetOut(**_OUT),
-        "annotator_quality": dg.AssetOut(**_OUT),
-        "annotator_confusion": dg.AssetOut(**_OUT),
-        "annotator_weeks": dg.AssetOut(**_OUT),
-        "aspect_agreement": dg.AssetOut(**_OUT),
-        "aspect_labels": dg.AssetOut(**_OUT),
+        "annotator_reliability": dg.AssetOut(
+            description="How often each annotator is right, by what all of them say together.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "annotator_quality": dg.AssetOut(
+            description="Who wants a word: agreement, gold, side, haste and drift of each "
+            "annotator, with intervals. A page for leads, no input of training.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "annotator_confusion": dg.AssetOut(
+            description="What each annotator says where the answer is known, or most others agree.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "annotator_weeks": dg.AssetOut(
+            description="Each annotator's answers, pace and agreement, week by week.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "aspect_agreement": dg.AssetOut(
+            description="How far annotators agree beyond chance, by kind of answer and aspect.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "aspect_labels": dg.AssetOut(
+            description="What annotators say together of each rated generation. A report for "
+            "people: training reads their raw answers.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
     },
     group_name="annotation",
     partitions_def=TURNS,

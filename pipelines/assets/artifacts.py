@@ -21,7 +21,7 @@ from pipelines.stores.digests import file_digest
 from pipelines.stores.enforcer import refuse
 
 _PART: Final = 256  # media in memory at a time
-_IO = {"key_prefix": "artifacts", "io_manager_key": "tables"}
+_IO = {"key_prefix": "artifacts", "io_manager_key": "tables", "kinds": {"parquet"}}
 
 
 @dg.asset(group_name="artifacts", partitions_def=TURNS, **_IO)

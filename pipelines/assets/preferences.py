@@ -20,16 +20,34 @@ from pipelines.stores import read_asset_table, write_snapshot
 from pipelines.stores.enforcer import describe_violations, find_violations
 
 _OUT = {"key_prefix": "preferences", "io_manager_key": "tables"}
+_KINDS = {"parquet"}
 CONTRACT = "preference_pair"
 SNAPSHOT_POINTER = "preferences/preference_snapshot"
 
 
 @dg.multi_asset(
     outs={
-        "user_intents": dg.AssetOut(**_OUT),
-        "generation_labels": dg.AssetOut(**_OUT),
-        "pair_drops": dg.AssetOut(**_OUT),
-        "preference_pairs": dg.AssetOut(**_OUT),
+        "user_intents": dg.AssetOut(
+            description="What each user's actions meant: the shares of endorsing, mocking and "
+            "indiscriminate ones.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "generation_labels": dg.AssetOut(
+            description="How good each generation is thought to be, and how sure that is; the next "
+            "turn asks people where it is not.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "pair_drops": dg.AssetOut(
+            description="Why some comparisons became no pair, with counts.", kinds=_KINDS, **_OUT
+        ),
+        "preference_pairs": dg.AssetOut(
+            description="Which of two generations for a prompt is better, how sure that is, and "
+            "the evidence by id.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
     },
     group_name="preferences",
     partitions_def=TURNS,
@@ -115,7 +133,7 @@ def pairs_keep_their_contract(
     ],
 )
 def preference_snapshot(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
-    """The pairs, frozen with their dataset card; shut until the check above has passed."""
+    """The pairs, frozen with their dataset card; shut until preference_pairs passed its check."""
     stores, turn = wheel.stores, context.partition_key
     pairs = read_asset_table(
         stores, "preferences/preference_pairs", clearance=GENERAL, partition=turn

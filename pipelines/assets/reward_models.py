@@ -40,13 +40,16 @@ def aspect_model(
     wheel: Wheel,
     pipes: dg.PipesSubprocessClient,
 ) -> dg.MaterializeResult:
-    """A reward model that tells aspects apart, with ties; calibrated on validation pairs."""
+    """A reward model that tells aspects apart, with ties; calibrated on validation pairs.
+
+    Missing unless this wheel's gate asks it, or the job other_reward_model trained it.
+    """
     return train(context, pipes, wheel, kind="aspects", changes=config)
 
 
 @dg.asset(deps=[dg.AssetKey(["reward_models", "aspect_model"])], **_KEY)
 def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
-    """How often it agrees with pairs that it never saw, and how far its odds can be believed."""
+    """How often the model of aspects agrees with pairs it never saw, and if its odds hold."""
     import json
 
     stores, turn = wheel.stores, context.partition_key
@@ -71,12 +74,12 @@ def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
 
 @dg.asset(deps=[dg.AssetKey(["reward_models", "reward_model"])], **_KEY)
 def reward_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
-    """What the reward model is and how often it agrees with pairs it never saw."""
+    """How often the reward model agrees with pairs that it never saw."""
     import json
 
     stores, turn = wheel.stores, context.partition_key
     checkpoint = CheckpointId(current(stores, "reward_models/reward_model", turn))
-    manifest = stores.checkpoints.verify(checkpoint)
+    stores.checkpoints.verify(checkpoint)
     figures = json.loads((stores.root / "jobs" / f"{turn}-reward_model.result.json").read_text())
     validation = figures.get("validation")
     accuracy = (
@@ -90,6 +93,6 @@ def reward_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
             "checkpoint": checkpoint,
             "base": current(stores, backbone_pointer(turn).rsplit("/", 1)[0], turn),
             "accuracy": dg.MetadataValue.md(accuracy),
-            "files": len(manifest.files),
+            "validation pairs": int(figures.get("validation_pairs", 0)),
         }
     )

@@ -12,10 +12,21 @@ from pipelines.signals.exposures import training_exposures
 from pipelines.signals.signal_patterns import signal_patterns as count_patterns
 
 _OUT = {"key_prefix": "signals", "io_manager_key": "tables"}
+_KINDS = {"parquet"}
 
 
 @dg.multi_asset(
-    outs={"exposures": dg.AssetOut(**_OUT), "signal_drops": dg.AssetOut(**_OUT)},
+    outs={
+        "exposures": dg.AssetOut(
+            description="What was shown to whom, where, and what they did with it; a row an "
+            "exposure.",
+            kinds=_KINDS,
+            **_OUT,
+        ),
+        "signal_drops": dg.AssetOut(
+            description="Why some events are no evidence, with counts.", kinds=_KINDS, **_OUT
+        ),
+    },
     group_name="signals",
     partitions_def=TURNS,
     ins={"generations": dg.AssetIn(key_prefix="artifacts")},
@@ -42,6 +53,7 @@ def joined_exposures(
 
 @dg.asset(
     group_name="signals",
+    kinds=_KINDS,
     partitions_def=TURNS,
     ins={"exposures": dg.AssetIn(key_prefix="signals")},
     **_OUT,
@@ -53,6 +65,7 @@ def signal_patterns(exposures: pa.Table) -> pa.Table:
 
 @dg.asset(
     group_name="signals",
+    kinds=_KINDS,
     partitions_def=TURNS,
     ins={"exposures": dg.AssetIn(key_prefix="signals")},
     deps=[dg.AssetKey(["signals", "signal_patterns"])],

@@ -15,7 +15,13 @@ from pipelines.signals.sessions import sessions as group_sessions
 from pipelines.stores.digests import file_digest
 
 
-@dg.asset(key_prefix="traces", group_name="traces", partitions_def=TURNS, io_manager_key="tables")
+@dg.asset(
+    key_prefix="traces",
+    group_name="traces",
+    partitions_def=TURNS,
+    io_manager_key="tables",
+    kinds={"parquet"},
+)
 def raw_events(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.Table]:
     """Events as the delivery holds them, readable or not."""
     file = wheel.inbox.file(context.partition_key, "events")
@@ -27,8 +33,19 @@ def raw_events(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.
 
 @dg.multi_asset(
     outs={
-        "events": dg.AssetOut(key_prefix="traces", io_manager_key="append"),
-        "quarantined_events": dg.AssetOut(key_prefix="traces", io_manager_key="append"),
+        "events": dg.AssetOut(
+            description="What users did: every event that keeps its contract.",
+            kinds={"deltalake"},
+            key_prefix="traces",
+            io_manager_key="append",
+        ),
+        "quarantined_events": dg.AssetOut(
+            description="Events that break their contract, each with the reason. Received = "
+            "events + quarantined_events, always.",
+            kinds={"deltalake"},
+            key_prefix="traces",
+            io_manager_key="append",
+        ),
     },
     group_name="traces",
     partitions_def=TURNS,
@@ -58,6 +75,7 @@ def admitted_events(
     group_name="traces",
     partitions_def=TURNS,
     io_manager_key="tables",
+    kinds={"parquet"},
     ins={"events": dg.AssetIn(key_prefix="traces")},
 )
 def sessions(

@@ -27,11 +27,14 @@ def train(
 
     from pipelines.commands.live import live_bar
     from pipelines.commands.reply import in_columns, reply, spaced
-    from pipelines.post_training import read_job
+    from pipelines.post_training import dagster_job, read_job
+    from pipelines.settings import read_resolved
     from pipelines.train_run import launchpad_config, preview, run
 
     wanted = read_job(job)
     if launchpad:
+        name = dagster_job(wanted.kind, read_resolved(wanted.wheel).scorer)
+        typer.echo(f"# for the launchpad of the job {name}")
         typer.echo(yaml.safe_dump(launchpad_config(wanted), sort_keys=True), nl=False)
         return
     if dry_run:

@@ -93,23 +93,17 @@ def vetoes(stores: Stores, generations: set[str]) -> tuple[str, ...]:
 def label_faults(stores: Stores, candidate: CheckpointId) -> tuple[str, ...]:
     """Return what *candidate* rests on whose sensitivity label moved since it was trained."""
     manifest = stores.checkpoints.manifest(candidate)
-    found, seen, waiting = [], {str(candidate)}, [str(candidate), *manifest.parents]
-    while waiting:
-        name = waiting.pop()
-        if not stores.catalogue.has(name):
+    found = []
+    for name, known in stores.catalogue.ancestry([candidate, *manifest.parents]).items():
+        if known is None:
             found.append(f"{name[:12]} has no sensitivity label")
-            continue
-        known = stores.catalogue.object(name)
-        if known.label_epoch > manifest.label_epoch:
+        elif known.label_epoch > manifest.label_epoch:
             found.append(
                 f"{known.kind} {name[:12]} was reclassified (label epoch {known.label_epoch}, "
                 f"the policy knows {manifest.label_epoch})"
             )
         elif not known.label.owners <= set(manifest.label):
             found.append(f"{known.kind} {name[:12]} has an owner that the policy does not name")
-        fresh = [p.object_id for p in known.parents if p.object_id not in seen]
-        seen |= set(fresh)
-        waiting += fresh
     return tuple(sorted(set(found)))
 
 

@@ -54,6 +54,7 @@ def answers_sensor(
         job=learn or learn_job_of(dg.AssetSelection.all()),
         name="answers_arrived",
         minimum_interval_seconds=30,
+        description="Pulls annotators' answers, asks another round, learns when all is settled.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def answers_arrived(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

@@ -1,11 +1,11 @@
 """The lead's view in Dagster: who needs a word, and how far people agree, with plots."""
 
-import base64
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import Any, Final
 
 import pyarrow as pa
+
+from pipelines.plots import ranges_picture
 
 _LEAST: Final = 10  # comparisons without which nothing is said of a person
 _HASTY: Final = 0.2  # share of hasty answers that wants a word
@@ -37,8 +37,8 @@ def quality_page(quality: pa.Table) -> str:
             _points(row["drift"], row["drift_low"], row["drift_high"]), ", ".join(told),
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    order = [row for _, row in noted][::-1]
-    picture = _dots(
+    order = [row for _, row in noted]
+    picture = ranges_picture(
         [row["annotator_id"] for row in order],
         [
             ("agrees with others", [_range(row, "agrees") for row in order], None),
@@ -65,9 +65,11 @@ def agreement_page(agreement: pa.Table) -> str:
         f"| {row['annotators']} |"
         for row in rows
     ]
-    names = [f"{row['aspect']} ({row['kind']})" for row in rows][::-1]
-    ranges = [_range(row, "alpha", "") for row in rows][::-1]
-    return _dots(names, [("Krippendorff's alpha", ranges, 0.0)]) + "\n\n" + "\n".join(lines)
+    names = [f"{row['aspect']} ({row['kind']})" for row in rows]
+    ranges = [_range(row, "alpha", "") for row in rows]
+    return (
+        ranges_picture(names, [("Krippendorff's alpha", ranges, 0.0)]) + "\n\n" + "\n".join(lines)
+    )
 
 
 def with_concerns(rows: Sequence[Row]) -> list[tuple[list[str], Row]]:
@@ -146,31 +148,3 @@ def _points(value: float | None, low: float | None, high: float | None) -> str:
 def _alpha(row: Row) -> str:
     found = _range(row, "alpha", "")
     return "undefined" if found is None else "{:.2f} [{:.2f}, {:.2f}]".format(*found)
-
-
-def _dots(
-    names: Sequence[str],
-    panels: Sequence[tuple[str, Sequence[tuple[float, float, float] | None], float | None]],
-) -> str:
-    """Draw a dot with its interval for each name, side by side, as a Markdown image."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 0.9 + 0.28 * len(names)), dpi=90, layout="constrained")
-    FigureCanvasAgg(figure)
-    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (title, ranges, line) in zip(every, panels, strict=True):
-        for place, found in enumerate(ranges):
-            if found is not None:
-                axes.plot(found[1:], [place, place], color="#1f6feb", linewidth=1.4)
-                axes.plot(found[0], place, "o", color="#1f6feb", markersize=4)
-        if line is not None:
-            axes.axvline(line, color="#57606a", linewidth=0.8, linestyle=":")
-        axes.set_title(title, loc="left", fontsize=9)
-        axes.set_yticks(range(len(names)), names, fontsize=8)
-        axes.tick_params(axis="x", labelsize=7)
-        axes.grid(axis="x", alpha=0.3)
-    out = BytesIO()
-    figure.savefig(out, format="png", metadata={"Software": None})
-    told = ", ".join(title for title, _, _ in panels)
-    return f"![{told}](data:image/png;base64,{base64.b64encode(out.getvalue()).decode()})"

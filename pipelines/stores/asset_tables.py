@@ -56,16 +56,14 @@ def write_asset_table(
 
     Raises:
         SensitivityError: there are no parents, or one has no label.
-        PointerMoved: another run wrote this partition at the same moment.
+        PointerMoved: another run wrote this partition at the same moment (Postgres; SQLite waits).
     """
     pointer = asset_pointer(asset, partition)
     ref = stores.derived.write(table, sort_by=[id_column(table.schema)])
-    stores.catalogue.register(ref.digest, asset.rsplit("/", 1)[-1], parents)
-    current = stores.catalogue.pointer(pointer)
-    if current != ref.digest:
-        stores.catalogue.swap_pointer(
-            pointer, expected=current, new=ref.digest, reason="materialised", by=by, at=at
-        )
+    stores.catalogue.register_at(
+        pointer, ref.digest, asset.rsplit("/", 1)[-1], parents,
+        reason="materialised", by=by, at=at,
+    )  # fmt: skip
     return ref
 
 

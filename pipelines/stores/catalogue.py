@@ -18,7 +18,7 @@ from pipelines.stores.catalogue_tables import (
     stamp,
     transaction,
 )
-from pipelines.stores.pointers import Pointers
+from pipelines.stores.pointers import RELEASE, Pointers, move_to
 
 EdgeKind = Literal["evidence", "statistic", "lineage"]
 EDGE_KINDS: Final = get_args(EdgeKind)
@@ -89,30 +89,30 @@ class Catalogue(Pointers):
             SensitivityError: a source states no label, an output states one, a parent is not
                 recorded, or the object already has another label.
         """
-        edges = [Parent(p) if isinstance(p, str) else p for p in parents]
-        edges = sorted(set(edges))
-        _check_edges(edges, object_id=object_id)
         with transaction(self._engine) as connection:
-            found = _object_row(connection, object_id)
-            if edges and label is not None:
-                raise SensitivityError(
-                    f"{object_id[:40]}: an output never states its own label; leave it out"
-                )
-            if edges:
-                rows = [_object_row(connection, edge.object_id) for edge in edges]
-                labels = [None if row is None else Label(frozenset(row.owners)) for row in rows]
-                joined = join_labels(labels, what=object_id[:40])
-                epoch = max(row.label_epoch for row in rows if row is not None)
-            elif label is not None:
-                joined, epoch = label, label_epoch
-            else:
-                raise SensitivityError(
-                    f"{object_id[:40]} has no parents and states no label, so it is denied; "
-                    "a source must say whose it is"
-                )
-            # An asset may return an input as it is: its label counts, but it is no ancestor.
-            others = [edge for edge in edges if edge.object_id != object_id]
-            _store(connection, found, object_id, kind, joined, epoch, others)
+            return _register(connection, object_id, kind, parents, label, label_epoch)
+
+    def register_at(
+        self,
+        name: str,
+        object_id: str,
+        kind: str,
+        parents: Iterable[Parent | str],
+        *,
+        reason: str,
+        by: str,
+        at: datetime,
+    ) -> Label:
+        """Record an output and let the pointer *name* stand at it: both or neither.
+
+        Raises:
+            SensitivityError: as `register`.
+        """
+        if name.startswith(RELEASE):
+            raise FlywheelError("a release moves by promote or rollback only")
+        with transaction(self._engine) as connection:
+            joined = _register(connection, object_id, kind, parents, None, 0)
+            move_to(connection, name, object_id, reason=reason, by=by, at=at)
         return joined
 
     def label(self, object_id: str) -> Label:
@@ -129,22 +129,30 @@ class Catalogue(Pointers):
         Raises:
             SensitivityError: the object is not recorded, so it is denied.
         """
-        query = sa.select(EDGES.c.parent, EDGES.c.kind).where(EDGES.c.child == object_id)
         with transaction(self._engine, writes=False) as connection:
-            row = _object_row(connection, object_id)
-            edges = connection.execute(query.order_by(EDGES.c.parent, EDGES.c.kind)).all()
-        if row is None:
+            found = _object(connection, object_id)
+        if found is None:
             raise SensitivityError(
                 f"{object_id[:40]} has no sensitivity label in the catalogue, so it is denied; "
                 "register it with its parents first"
             )
-        return CatalogueObject(
-            object_id=object_id,
-            kind=row.kind,
-            label=Label(frozenset(row.owners)),
-            label_epoch=row.label_epoch,
-            parents=tuple(Parent(parent, edge) for parent, edge in edges),
-        )
+        return found
+
+    def ancestry(self, object_ids: Iterable[str]) -> dict[str, CatalogueObject | None]:
+        """Return the objects and all that they were made from, as the catalogue is at one moment.
+
+        None stands for what is not recorded.
+        """
+        found: dict[str, CatalogueObject | None] = {}
+        waiting = list(object_ids)
+        with transaction(self._engine, writes=False) as connection:
+            while waiting:
+                name = waiting.pop()
+                if name in found:
+                    continue
+                known = found[name] = _object(connection, name)
+                waiting += [parent.object_id for parent in known.parents] if known else []
+        return found
 
     def has(self, object_id: str) -> bool:
         """Say whether the object is recorded."""
@@ -223,6 +231,54 @@ class Catalogue(Pointers):
                 raise RoleDenied(
                     f"role {role} may not {capability}; a platform administrator can grant it"
                 )
+
+
+def _object(connection: sa.Connection, object_id: str) -> CatalogueObject | None:
+    row = _object_row(connection, object_id)
+    if row is None:
+        return None
+    query = sa.select(EDGES.c.parent, EDGES.c.kind).where(EDGES.c.child == object_id)
+    edges = connection.execute(query.order_by(EDGES.c.parent, EDGES.c.kind)).all()
+    return CatalogueObject(
+        object_id=object_id,
+        kind=row.kind,
+        label=Label(frozenset(row.owners)),
+        label_epoch=row.label_epoch,
+        parents=tuple(Parent(parent, edge) for parent, edge in edges),
+    )
+
+
+def _register(
+    connection: sa.Connection,
+    object_id: str,
+    kind: str,
+    parents: Iterable[Parent | str],
+    label: Label | None,
+    label_epoch: int,
+) -> Label:
+    edges = sorted({Parent(p) if isinstance(p, str) else p for p in parents})
+    _check_edges(edges, object_id=object_id)
+    found = _object_row(connection, object_id)
+    if edges and label is not None:
+        raise SensitivityError(
+            f"{object_id[:40]}: an output never states its own label; leave it out"
+        )
+    if edges:
+        rows = [_object_row(connection, edge.object_id) for edge in edges]
+        labels = [None if row is None else Label(frozenset(row.owners)) for row in rows]
+        joined = join_labels(labels, what=object_id[:40])
+        epoch = max(row.label_epoch for row in rows if row is not None)
+    elif label is not None:
+        joined, epoch = label, label_epoch
+    else:
+        raise SensitivityError(
+            f"{object_id[:40]} has no parents and states no label, so it is denied; "
+            "a source must say whose it is"
+        )
+    # An asset may return an input as it is: its label counts, but it is no ancestor.
+    others = [edge for edge in edges if edge.object_id != object_id]
+    _store(connection, found, object_id, kind, joined, epoch, others)
+    return joined
 
 
 def _check_edges(edges: Sequence[Parent], *, object_id: str) -> None:

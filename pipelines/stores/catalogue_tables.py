@@ -1,5 +1,6 @@
 """The catalogue's tables and how its database is opened: SQLite by default, Postgres by URL."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from data_contracts.errors import FlywheelError
 from pipelines.stores.atomic import disk_refused
 
 METADATA: Final = sa.MetaData()
+
+# By URL, with the file that was meant: a wheel may be deleted and begun anew at the same place.
+_prepared: dict[str, tuple[tuple[int, int], sa.Engine]] = {}
 
 OBJECTS: Final = sa.Table(
     "objects",
@@ -72,10 +76,32 @@ GRANTS: Final = sa.Table(
 def opened_engine(url: str) -> sa.Engine:
     """Open the catalogue's database and make its tables where they are absent.
 
+    An SQLite file is prepared once a process, for stores are opened at every step: the engine holds
+    no connection between transactions, and keeps what it has compiled.
+
     Raises:
         FlywheelError: the database cannot be opened.
     """
-    return prepared_engine(url, METADATA)
+    kept = _prepared.get(url)
+    if kept is not None and kept[0] == _file_identity(url):
+        return kept[1]
+    engine = prepared_engine(url, METADATA)
+    identity = _file_identity(url)
+    if identity is not None:
+        _prepared[url] = (identity, engine)
+    return engine
+
+
+def _file_identity(url: str) -> tuple[int, int] | None:
+    """Return which file *url* means now; None if it is no file."""
+    told = sa.make_url(url)
+    if told.get_backend_name() != "sqlite" or not told.database:
+        return None
+    try:
+        found = os.stat(told.database)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def prepared_engine(url: str, metadata: sa.MetaData) -> sa.Engine:

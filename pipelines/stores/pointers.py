@@ -11,7 +11,7 @@ from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId
 from pipelines.stores.catalogue_tables import MOVES, OBJECTS, POINTERS, stamp, transaction
 
-_RELEASE: Final = "release/"
+RELEASE: Final = "release/"
 _SET, _PROMOTE, _ROLLBACK = "set", "promote", "rollback"
 
 
@@ -58,7 +58,7 @@ class Pointers:
         Raises:
             PointerMoved: it points elsewhere by now.
         """
-        if name.startswith(_RELEASE):
+        if name.startswith(RELEASE):
             raise FlywheelError("a release moves by promote or rollback only")
         with transaction(self._engine) as connection:
             return _move(connection, _SET, name, expected, new, reason, by, stamp(at))
@@ -70,12 +70,12 @@ class Pointers:
 
     def release(self, name: str) -> CheckpointId | None:
         """Return the checkpoint released as *name*; None before the first promotion."""
-        found = self.pointer(_RELEASE + name)
+        found = self.pointer(RELEASE + name)
         return None if found is None else CheckpointId(found)
 
     def release_history(self, name: str) -> list[PointerMove]:
         """Return every promotion and rollback of *name*, oldest first."""
-        return self.pointer_history(_RELEASE + name)
+        return self.pointer_history(RELEASE + name)
 
     def promote(
         self, name: str, checkpoint: CheckpointId, *, reason: str, by: str, at: datetime
@@ -95,7 +95,7 @@ class Pointers:
                     f"{checkpoint[:12]} is not registered as a checkpoint, so it cannot be "
                     "promoted; register it with its parents first"
                 )
-            pointer = _RELEASE + name
+            pointer = RELEASE + name
             current = _value(connection, pointer)
             if current != checkpoint:
                 _move(connection, _PROMOTE, pointer, current, checkpoint, reason, by, stamp(at))
@@ -108,7 +108,7 @@ class Pointers:
             FlywheelError: there is no earlier release.
             PointerMoved: somebody else released at the same moment.
         """
-        pointer = _RELEASE + name
+        pointer = RELEASE + name
         with transaction(self._engine) as connection:
             standing = _standing(_history(connection, pointer))
             if len(standing) < 2:
@@ -119,6 +119,15 @@ class Pointers:
             current, before = standing[-1], standing[-2]
             _move(connection, _ROLLBACK, pointer, current, before, reason, by, stamp(at))
         return CheckpointId(before)
+
+
+def move_to(
+    connection: sa.Connection, name: str, new: str, *, reason: str, by: str, at: datetime
+) -> None:
+    """Let *name* point to *new*, inside a transaction; nothing happens if it does already."""
+    current = _value(connection, name)
+    if current != new:
+        _move(connection, _SET, name, current, new, reason, by, stamp(at))
 
 
 def _standing(history: list[PointerMove]) -> list[str]:

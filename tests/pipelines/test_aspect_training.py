@@ -7,12 +7,14 @@ from dataclasses import asdict
 import dagster as dg
 import numpy as np
 import pytest
+import yaml
 from scipy.special import expit
 
 from data_contracts.ids import CheckpointId
 from pipelines.cli import run as flywheel
 from pipelines.definitions import build_definitions
 from pipelines.judging.page import report_table, write_report
+from pipelines.post_training import ASSETS, dagster_job
 from pipelines.settings import WheelSettings, write_resolved
 from pipelines.stores import open_stores
 from reward_models.aspect_calibration import AspectCalibration
@@ -86,3 +88,39 @@ def test_a_turn_trains_only_the_one_that_the_gate_asks(scorer, tmp_path):
     job = build_definitions(tmp_path).resolve_job_def("turn")
     asked = {kind for kind, key in KEYS.items() if key in job.asset_layer.selected_asset_keys}
     assert asked == {scorer}
+
+
+def test_post_training_trains_what_the_gate_asks_and_another_job_the_rest(tmp_path):
+    names = {"reward": "reward_model", "aspects": "aspect_model"}
+    policies = {"sft_policy", "dpo_policy", "policy_report", "released_policy"}
+    for scorer, other in (("reward", "aspects"), ("aspects", "reward")):
+        root = tmp_path / scorer
+        root.mkdir()
+        write_resolved(WheelSettings(scorer=scorer), root)
+        made = {
+            job: {
+                key.path[-1]
+                for key in build_definitions(root)
+                .resolve_job_def(job)
+                .asset_layer.selected_asset_keys
+            }
+            for job in ("post_training", "other_reward_model")
+        }
+        assert made["post_training"] == policies | {names[scorer], f"{names[scorer]}_report"}
+        assert made["other_reward_model"] == {names[other], f"{names[other]}_report"}
+        for kind, asset in ASSETS.items():
+            assert asset.split("/")[-1] in made[dagster_job(kind, scorer)]
+
+
+def test_the_launchpad_of_the_other_job_takes_it_and_post_training_does_not(
+    nano_wheel, tmp_path, capsys
+):
+    job = tmp_path / "job.toml"
+    job.write_text(f'kind = "reward"\nwheel = "{nano_wheel}"\n[settings]\nmax_steps = 3\n')
+    assert flywheel(["train", "--job", str(job), "--launchpad"]) == 0
+    told = capsys.readouterr().out
+    assert "job other_reward_model" in told
+    jobs = build_definitions(nano_wheel)
+    dg.validate_run_config(jobs.resolve_job_def("other_reward_model"), yaml.safe_load(told))
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dg.validate_run_config(jobs.resolve_job_def("post_training"), yaml.safe_load(told))

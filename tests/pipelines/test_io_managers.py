@@ -4,8 +4,11 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from data_contracts.contract import load_contract
 from data_contracts.errors import FlywheelError, SensitivityError
 from data_contracts.labels import GENERAL, Label
+from data_contracts.schemas import SCHEMAS
+from pipelines.columns import column_schema
 from pipelines.io_managers import EDGE, PARENTS, RefusingIOManager, TableIOManager
 from pipelines.stores import Parent, open_stores, read_asset_table
 
@@ -200,3 +203,11 @@ def test_partitions_have_pointers_of_their_own_and_are_read_together(stores, roo
     )
     refused = cause(lambda: run([daily, cleaned], root, partition_key="d3", selection=[cleaned]))
     assert "partition d3, was never materialised" in str(refused)
+
+
+def test_columns_of_a_contract_are_described_in_its_words():
+    shown = {column.name: column for column in column_schema("events", SCHEMAS["event"]).columns}
+    assert shown["position"].description == load_contract("event").descriptions["position"]
+    assert "required for an impression" in shown["position"].description
+    other = column_schema("signal_drops", SCHEMAS["event"]).columns
+    assert [column.description for column in other] == [None] * len(other)

@@ -156,3 +156,20 @@ def test_nothing_anyone_wrote_is_in_the_logs(wheel):
     prompts = wheel.derived.read(wheel.catalogue.pointer(f"artifacts/prompts/{TURN}"))
     log = "".join(f.read_text("utf-8", "replace") for f in wheel.root.glob("dagster/**/*.err"))
     assert not [text for text in prompts["text"].to_pylist() if text in log]
+
+
+def test_whoever_looks_on_hears_of_every_step_while_it_runs(tmp_path):
+    """Steps done only grow, a model is named while it trains, none is open at the end."""
+    heard = []
+    write_resolved(nano(), tmp_path / "e")
+    turn_wheel(
+        tmp_path / "e",
+        turns=1,
+        deliveries=None,
+        say=lambda stage, **told: heard.append((stage, told)),
+    )
+    steps = [told for stage, told in heard if stage == "assets"]
+    assert [told["done"] for told in steps] == sorted(told["done"] for told in steps)
+    assert {"finetune__sft_policy", "reward_models__reward_model"} <= {t["now"][0] for t in steps}
+    assert steps[-1]["now"] == [""]
+    assert steps[-1]["done"] <= steps[-1]["total"]

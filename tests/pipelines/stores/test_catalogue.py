@@ -257,3 +257,38 @@ def test_an_unreachable_database_is_one_sentence(tmp_path):
     (tmp_path / "noise.sqlite").write_bytes(b"noise" * 1000)
     with pytest.raises(FlywheelError, match="not a database"):
         Catalogue(f"sqlite:///{tmp_path / 'noise.sqlite'}")
+
+
+def test_an_output_and_its_pointer_are_recorded_together_or_not_at_all(catalogue):
+    told = {"reason": "materialised", "by": "test", "at": datetime(2026, 1, 1, tzinfo=UTC)}
+    catalogue.register("a", "events", label=ACME)
+    assert catalogue.register_at("traces/sessions/all", "b", "sessions", ["a"], **told) == ACME
+    with pytest.raises(SensitivityError, match="has no sensitivity label"):
+        catalogue.register_at("traces/sessions/all", "c", "sessions", ["absent"], **told)
+    with pytest.raises(FlywheelError, match="promote or rollback only"):
+        catalogue.register_at("release/policy", "d", "sessions", ["a"], **told)
+    assert not catalogue.has("c")
+    assert not catalogue.has("d")
+    catalogue.register_at("traces/sessions/all", "b", "sessions", ["a"], **told)
+    assert [move.value for move in catalogue.pointer_history("traces/sessions/all")] == ["b"]
+
+
+def test_ancestry_holds_every_ancestor_once_and_names_the_unknown(catalogue):
+    """d came from b and c, both from a."""
+    catalogue.register("a", "events", label=ACME)
+    for name, parents in (("b", ["a"]), ("c", ["a"]), ("d", ["b", "c"])):
+        catalogue.register(name, "sessions", parents)
+    found = catalogue.ancestry(["d", "absent"])
+    assert {name: known and known.kind for name, known in found.items()} == {
+        "a": "events", "b": "sessions", "c": "sessions", "d": "sessions", "absent": None,
+    }  # fmt: skip
+    assert found["d"] == catalogue.object("d")
+
+
+def test_a_catalogue_begun_anew_at_the_same_place_is_a_new_one(tmp_path):
+    root = tmp_path / "zone"
+    open_stores(root).catalogue.register("a", "events", label=ACME)
+    assert open_stores(root).catalogue.has("a")
+    root.rename(tmp_path / "kept")  # so that its file cannot be given the same number
+    assert not open_stores(root).catalogue.has("a")
+    assert open_stores(tmp_path / "kept").catalogue.has("a")
