@@ -26,8 +26,8 @@ import sqlalchemy as sa
 from annotation.client import LabelStudioClient, ServerAway
 from annotation.server import read_or_make_secrets, server_status
 from benchmarks.label_studio_rates import environment, fresh_rows, quiet
+from pipelines.labelling import polling
 from pipelines.labelling import push as pushing
-from pipelines.labelling import sync as syncing
 from pipelines.labelling.ledger import ASSIGNMENTS, open_ledger
 from pipelines.labelling.planning import plan_assignments
 from pipelines.labelling.push import push_assignments
@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             bring_up(root, PEOPLE, ["pair_text"], port=free_port(), url=None, bars=quiet)
             broken.desks = _signed_in(root)
             # Small pages, so that every list that breaks has a middle.
-            pushing.CHUNK = syncing.PAGE = SMALL_PAGE  # type: ignore[misc]
+            pushing.CHUNK = polling.PAGE = SMALL_PAGE  # type: ignore[misc]
             results = [_held(broken, name) for name in told.fault or FAULTS]
         finally:
             take_down(root)

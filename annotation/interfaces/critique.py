@@ -32,6 +32,6 @@ def critique_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[
             "fw-cards",
             card,
             m.box("fw-judged", m.box("fw-ratings", *ratings), m.box("fw-verdict", refusals),
-                  m.comment("only"), m.box("fw-verdict", m.submitting(modality))),
+                  m.comment("only"), m.box("fw-verdict", m.submitting(modality, stars=True))),
         ),
     )  # fmt: skip

@@ -97,10 +97,11 @@ def choices(name: str, to: str, offered: Iterable[Choice], *, required: str | No
                layout="inline", **demanded)  # fmt: skip
 
 
-def submitting(modality: str) -> Element:
+def submitting(modality: str, *, stars: bool = False) -> Element:
     """Return a line that says how to go on."""
     plays = "Space plays · " if modality == "video" else ""
-    return words("fw-hint", f"{plays}Ctrl+Enter submits · Ctrl+Z takes back")
+    gives = "A number adds a star · " if stars else ""
+    return words("fw-hint", f"{gives}{plays}Ctrl+Enter submits · Ctrl+Z takes back")
 
 
 def comment(to: str) -> Element:

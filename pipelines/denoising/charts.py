@@ -25,6 +25,7 @@ def mock_chart(counts: Sequence[int]) -> Plot:
     title = "How much of what users do is mockery"
     figure, axes = _histogram(counts, 0.0, 1.0, colour=MOCKER.light, unit="users")
     axes.set_yscale("symlog", linthresh=1.0)  # mockers are few beside the honest
+    axes.yaxis.set_major_formatter("{x:.0f}")  # powers of ten would be written as markup
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     alt = f"{title}: {sum(counts)} users, {sum(counts[len(counts) // 2 :])} above one half"
     return finished_plot(figure, title=title, alt=alt, note="Users by share of mockery; log scale")

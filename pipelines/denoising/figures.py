@@ -107,10 +107,14 @@ def _signals(fit: IntentFit) -> list[Figures]:
 
 
 def _reliability(fit: IntentFit) -> Figures:
+    # Who wants a look first; newcomers lie near the pool, so a single slip puts nobody there.
     rows = sorted(
         fit.annotators.to_pylist(),
-        key=lambda row: (-row["answers"], row["annotator_id"], row["aspect"], row["kind"]),
-    )
+        key=lambda row: (
+            -round(row["reversed"], 2), round(row["accuracy"], 4), -row["answers"],
+            row["annotator_id"], row["aspect"], row["kind"],
+        ),
+    )  # fmt: skip
     turned = {row["annotator_id"] for row in rows if row["reversed"] > 0.5}
     return {
         "annotators": len({row["annotator_id"] for row in rows}),

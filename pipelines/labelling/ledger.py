@@ -62,6 +62,13 @@ ANSWERS: Final = sa.Table(
     sa.Column("reason", sa.String),  # why it was quarantined
     sa.Column("rows", sa.JSON, nullable=False),  # of the annotation contract; a tombstone has none
 )
+READS: Final = sa.Table(
+    "reads",
+    METADATA,
+    sa.Column("server_task", sa.Integer, primary_key=True),
+    sa.Column("project_id", sa.Integer, nullable=False, index=True),
+    sa.Column("updated_at", sa.String, nullable=False),  # of the task, when it was last judged
+)
 GOLD: Final = sa.Table(
     "gold",
     METADATA,

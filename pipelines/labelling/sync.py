@@ -6,30 +6,28 @@ moves last, to where the server stood before it was read. So a sync that dies, r
 beside another leaves what a fresh full one would.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from annotation.client import PAGE, LabelStudioClient
+from annotation.client import LabelStudioClient
 from annotation.interfaces import Interface, interface_named
 from annotation.results import Assignment, ResultRefused, rows_of_answer
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
 from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, PROJECTS, open_ledger, projects_of
-from pipelines.labelling.push import known_tasks, recognise, task_count
+from pipelines.labelling.polling import changes_of, record_reads, task_counts
+from pipelines.labelling.push import known_tasks, recognise
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 from pipelines.stores.enforcer import split_rows
 
 ACCEPTED, QUARANTINED, DELETED = "accepted", "quarantined", "deleted"
-# A change may be committed on the server a little after its own time stamp.
-_OVERLAP: Final = timedelta(seconds=20)
 _SECOND: Final = "a second answer to one task; the first one counts"
 
 
@@ -52,18 +50,20 @@ def sync_answers(root: Path, client: LabelStudioClient) -> Synced:
     ledger = open_ledger(root)
     counts = {ACCEPTED: 0, QUARANTINED: 0, DELETED: 0, "unchanged": 0}
     with locked(root / "labelling" / ".sync", exclusive=True):
-        for project in projects_of(ledger):
+        projects = projects_of(ledger)
+        there = task_counts(client, [project.project_id for project in projects])
+        for project in projects:
             interface = interface_named(project.interface)
-            if task_count(client, project.project_id) != known_tasks(ledger, project.project_id):
+            if there.get(project.project_id) != known_tasks(ledger, project.project_id):
                 # A push may be recording what it sent; its tasks are no strangers.
                 with locked(root / "labelling" / ".push", exclusive=True):
                     recognise(ledger, client, project.project_id)
                 counts[DELETED] += _bury(ledger, project.project_id)
-            newest = _newest(client, project.project_id)
-            for tasks in _changed(client, project):
+            changes = changes_of(ledger, client, project)
+            for tasks in changes.pages:
                 for state, count in _take(ledger, project, interface, tasks).items():
                     counts[state] += count
-            _move_cursor(ledger, project.project_id, newest)
+            _move_cursor(ledger, project.project_id, changes.newest)
     return Synced(
         accepted=counts[ACCEPTED],
         quarantined=counts[QUARANTINED],
@@ -93,55 +93,6 @@ def quarantined_of(ledger: sa.Engine) -> dict[str, int]:
     )
     with transaction(ledger, writes=False) as connection:
         return {str(reason): int(count) for reason, count in connection.execute(query)}
-
-
-def _newest(client: LabelStudioClient, project: int) -> str | None:
-    """Return the latest change in *project*, before it is read: what happens meanwhile is later."""
-    query = json.dumps({"ordering": ["-tasks:updated_at"]})
-    page = client.request(
-        "GET",
-        "api/tasks/",
-        params={"project": project, "page": 1, "page_size": 1, "query": query,
-                "fields": "task_only", "include": "id,updated_at"},
-    )  # fmt: skip
-    return str(page["tasks"][0]["updated_at"]) if page["tasks"] else None
-
-
-def _changed(
-    client: LabelStudioClient, project: sa.Row[Any]
-) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Yield the tasks that changed since the cursor, by their numbers.
-
-    Each page asks for numbers above the last one: whatever moves or vanishes on the server
-    meanwhile, no task slips between two pages.
-    """
-    last = 0
-    while True:
-        rules = [_rule("id", "Number", last)]
-        if project.read_to is not None:
-            since = datetime.fromisoformat(project.read_to).astimezone(UTC) - _OVERLAP
-            rules.append(_rule("updated_at", "Datetime", since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
-        query = {
-            "ordering": ["tasks:id"],
-            "filters": {"conjunction": "and", "items": rules},
-        }
-        page = client.request(
-            "GET",
-            "api/tasks/",
-            params={"project": project.project_id, "fields": "all", "page": 1,
-                    "page_size": PAGE, "query": json.dumps(query)},
-        )  # fmt: skip
-        tasks: Sequence[Mapping[str, Any]] = page["tasks"]
-        if tasks:
-            yield tasks
-        if len(tasks) < PAGE:
-            return
-        last = int(tasks[-1]["id"])
-
-
-def _rule(column: str, kind: str, above: int | str) -> dict[str, Any]:
-    return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind,
-            "value": above}  # fmt: skip
 
 
 def _move_cursor(ledger: sa.Engine, project: int, newest: str | None) -> None:
@@ -195,6 +146,9 @@ def _take(
         if fresh:
             connection.execute(sa.insert(ANSWERS), fresh)
         _tombstone(connection, gone)
+        # Strangers are read again: one may turn out to be ours.
+        ours = [task for task in tasks if int(task["id"]) in given]
+        record_reads(connection, project.project_id, ours)
     return {
         ACCEPTED: sum(each["state"] == ACCEPTED for each in fresh),
         QUARANTINED: sum(each["state"] == QUARANTINED for each in fresh),

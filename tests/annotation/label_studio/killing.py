@@ -10,11 +10,11 @@ import os, signal, sys
 from pathlib import Path
 import duckdb, pyarrow.compute, label_studio_sdk.converter.brush  # what victims would import
 from annotation.client import LabelStudioClient
-from pipelines.labelling import push, sync
+from pipelines.labelling import polling, push, sync
 from pipelines.labelling.service import client_of
 
 root, work, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-push.CHUNK = sync.PAGE = 3
+push.CHUNK = polling.PAGE = 3
 real = LabelStudioClient.request
 
 def victim(step, when):

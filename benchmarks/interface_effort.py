@@ -1,0 +1,190 @@
+"""Claim: a picture pair takes at most six keys for its choice and three ratings.
+
+    python -m benchmarks.interface_effort --out benchmarks/results/interface_effort.json
+
+A program sits down as somebody would who was only given the link: opens it, signs in, follows the
+page to the first task, closes the guidelines, answers everything that the interface asks with a
+key each, submits, and goes back for the next interface. Keys and clicks are counted by the page
+that receives them. Its seconds are the machine's, never a person's: they say how long pages take,
+not how long anybody thinks.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from annotation.interfaces import FORMS, Interface, interface_named
+from annotation.interfaces.controls import VERDICTS, side_choices
+from benchmarks.label_studio_rates import environment, quiet
+from data_contracts.vocabulary import MODALITIES
+from pipelines.labelling.ledger import open_ledger
+from pipelines.labelling.planning import Question, Shown, plan_assignments
+from pipelines.labelling.push import push_assignments
+from pipelines.labelling.service import bring_up, client_of, free_port, take_down
+from pipelines.labelling.sync import sync_answers
+from pipelines.stores import open_stores
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/annotation/label_studio"))
+from answering import assignments
+from browsing import FRAMES, RATE, SUBMIT, Seat, film, picture, png
+
+EVERY = tuple(f"{form}_{modality}" for form in FORMS for modality in MODALITIES)
+MOST_KEYS = 6  # of a picture pair
+STARS = 3  # of five: what a critique is given on each aspect
+# Trusted events alone: what the editor dispatches itself is nobody's work. A held key is one.
+_COUNTED = """for (const [kind, name] of [["keydown", "keys"], ["pointerdown", "clicks"]])
+    window.addEventListener(kind, event => {
+        if (!event.isTrusted || event.repeat) return;
+        sessionStorage[name] = Number(sessionStorage[name] ?? 0) + 1;
+    }, true);"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Count, print, and write the result."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--shots", type=Path, help="Keep a picture of every page here.")
+    told = parser.parse_args(arguments)
+    # Whoever stops this stops the server with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        try:
+            bring_up(root, ["ann-1"], EVERY, port=free_port(), url=None, bars=quiet)
+            found = _worked(root, _asked(root), told.shots)
+        finally:
+            take_down(root)
+    whole = {
+        "claim": (__doc__ or "").splitlines()[0],
+        **found,
+        "bar_keys_of_a_picture_pair": MOST_KEYS,
+        "met": found["interfaces"]["pair_image"]["keys"] <= MOST_KEYS,
+        "environment": environment(),
+    }
+    print(json.dumps(whole, indent=1))
+    if told.out:
+        told.out.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n")
+
+
+def keys_of(interface: Interface) -> list[str]:
+    """Return the keys that answer everything an interface asks, drawing and writing aside."""
+    if interface.form == "critique":
+        return [str(n) for n in range(1, len(interface.aspects) + 1) for _ in range(STARS)]
+    rows = [side_choices(row)[0].key for row in range(len(interface.aspects))]
+    return [VERDICTS[0].key, *rows]
+
+
+def _asked(root: Path) -> dict[str, Any]:
+    """Send one question of each interface; return its assignment."""
+    blobs = open_stores(root).blobs
+    shown = {
+        "image": blobs.put_many([png(picture(0)), png(picture(90))]),
+        "video": [blobs.put(film())] * 2,
+        "text": [None, None],
+    }
+    questions = []
+    for name in EVERY:
+        form, modality = name.split("_")
+        text = "The disc rests on the floor. " * 12 if modality == "text" else None
+        sides = [
+            Shown(generation_id=f"{name}_{n}", modality=modality, blob=digest, text=text,
+                  frames=FRAMES, fps=RATE)
+            for n, digest in enumerate(shown[modality])
+        ]  # fmt: skip
+        other = None if form == "critique" else sides[1]
+        questions.append(Question(task_id=name, prompt="a red disc on the floor", first=sides[0],
+                                  other=other, blind=form == "blind"))  # fmt: skip
+    ledger = open_ledger(root)
+    plan_assignments(ledger, "effort", questions, overlap=1)
+    push_assignments(root, client_of(root))
+    return {row.interface: row for row in assignments(ledger, "effort")}
+
+
+def _worked(root: Path, given: dict[str, Any], shots: Path | None) -> dict[str, Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        seat = Seat(browser, root, given["pair_image"])
+        seat.page.add_init_script(_COUNTED)
+        loads: list[str] = []
+        seat.page.on("framenavigated", lambda frame: loads.append(frame.url))
+        first = _first(seat, loads, shots)
+        each = {}
+        for name in ("pair_image", *(n for n in EVERY if n != "pair_image")):
+            if name != "pair_image":
+                seat.task = given[name]
+                _begin(seat)
+            each[name] = _answered(seat, name, shots)
+        errors = len(seat.errors)
+        seat.close()
+        browser.close()
+    read = sync_answers(root, client_of(root))
+    return {
+        "first_comparison": first,
+        "interfaces": each,
+        "answers_accepted": read.accepted,
+        "answers_quarantined": read.quarantined,
+        "script_errors": errors,
+    }
+
+
+def _first(seat: Seat, loads: list[str], shots: Path | None) -> dict[str, Any]:
+    """Go from the link to a first comparison that can be answered."""
+    begin = time.perf_counter()
+    seat.sign_in("progress")
+    seat.page.wait_for_selector("text=left for you")
+    signed_in_s = time.perf_counter() - begin
+    _shoot(seat, shots, "1-progress")
+    _follow(seat)
+    seat.page.wait_for_selector("text=Escape closes this", timeout=60_000)
+    _shoot(seat, shots, "2-guidelines")
+    seat.close_guidelines()
+    ready_s = time.perf_counter() - begin
+    _shoot(seat, shots, "3-first-comparison")
+    return {
+        "machine_s_to_the_progress_page": round(signed_in_s, 2),
+        "machine_s_to_a_first_comparison": round(ready_s, 2),
+        "page_loads": len(loads),
+        "clicks": 1,
+        "fields_to_fill": 2,
+        "keys_beside_the_fields": 2,  # Enter signs in, Escape closes the guidelines
+    }
+
+
+def _begin(seat: Seat) -> None:
+    seat.page.goto(f"{seat._url}/progress")
+    _follow(seat)
+    seat.close_guidelines()
+
+
+def _follow(seat: Seat) -> None:
+    seat.page.click(f"a[href*='/projects/{seat.task.project_id}/']")
+    seat.wait()
+
+
+def _answered(seat: Seat, name: str, shots: Path | None) -> dict[str, int]:
+    """Answer what is asked and submit; return the keys and clicks that it took."""
+    seat.page.evaluate("sessionStorage.keys = sessionStorage.clicks = 0")
+    seat.press(*keys_of(interface_named(name)))
+    _shoot(seat, shots, name)
+    counted = "[sessionStorage.keys, sessionStorage.clicks].map(Number)"
+    keys, clicks = seat.page.evaluate(counted)
+    seat.submit()
+    return {"keys": keys + len(SUBMIT.split("+")), "clicks": clicks}
+
+
+def _shoot(seat: Seat, shots: Path | None, name: str) -> None:
+    if shots:
+        shots.mkdir(parents=True, exist_ok=True)
+        seat.page.screenshot(path=shots / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Polling: which tasks of a labelling project changed since they were read, and what they hold.
+
+Reading a task whole costs the server some milliseconds, its number and time of change a tenth of
+that. So what lies after the cursor is listed first, and only tasks that changed since they were
+last read are read again. A task's time moves after each change of its answers is stored, so the
+same time means the same answers.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from annotation.client import PAGE, LabelStudioClient
+from pipelines.labelling.ledger import READS
+from pipelines.stores.catalogue_tables import transaction
+
+Task = Mapping[str, Any]
+# A change may be committed on the server a little after its own time stamp.
+_OVERLAP: Final = timedelta(seconds=20)
+# Of a task and of its answers: all that is judged. The rest costs four times as much.
+_FIELDS: Final = (
+    "id,data,updated_at,annotations,result,completed_by,updated_by,was_cancelled,lead_time"
+)
+_PROJECTS: Final = 100  # a request; the server's own limit
+_NAMED: Final = 200  # tasks that one address can name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What changed in one project."""
+
+    newest: str | None  # the latest change that the server held before it was read; None: none
+    pages: Iterator[Sequence[Task]]  # read while they are taken
+
+
+def task_counts(client: LabelStudioClient, projects: Sequence[int]) -> dict[int, int]:
+    """Return how many tasks the server has in each of *projects* that it knows."""
+    found: dict[int, int] = {}
+    for start in range(0, len(projects), _PROJECTS):
+        named = ",".join(map(str, projects[start : start + _PROJECTS]))
+        page = client.request(
+            "GET", "api/projects/",
+            params={"ids": named, "include": "id,task_number", "page_size": _PROJECTS},
+        )  # fmt: skip
+        found |= {int(each["id"]): int(each["task_number"]) for each in page["results"]}
+    return found
+
+
+def changes_of(ledger: sa.Engine, client: LabelStudioClient, project: sa.Row[Any]) -> Changes:
+    """Find what changed in *project* since its cursor; everything, if it was never read.
+
+    Each page asks for numbers above the last one: whatever moves or vanishes on the server
+    meanwhile, no task slips between two pages.
+    """
+    number = int(project.project_id)
+    if project.read_to is None:
+        newest = _newest(client, number)
+        whole = {"fields": "all", "include": _FIELDS}
+        return Changes(newest=newest, pages=_numbered(client, number, [], whole))
+    since = datetime.fromisoformat(project.read_to).astimezone(UTC) - _OVERLAP
+    after = [_rule("updated_at", "Datetime", since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))]
+    brief = {"fields": "task_only", "include": "id,updated_at"}
+    pages = _numbered(client, number, after, brief)
+    first = next(pages, [])
+    if len(first) < PAGE:
+        listed = list(first)
+        newest = max((each["updated_at"] for each in first), key=_moment, default=project.read_to)
+    else:  # one request sees one moment, several do not: what is newest is asked before them all
+        newest = _newest(client, number)
+        listed = [each for page in _numbered(client, number, after, brief) for each in page]
+    changed = _unread(ledger, number, listed)
+    return Changes(newest=newest, pages=_named(client, number, changed))
+
+
+def record_reads(connection: sa.Connection, project: int, tasks: Sequence[Task]) -> None:
+    """Record as of when *tasks* were read, in the transaction that stores what they hold."""
+    rows = [
+        {"server_task": int(task["id"]), "project_id": project, "updated_at": task["updated_at"]}
+        for task in tasks
+    ]
+    if rows:
+        numbers = [row["server_task"] for row in rows]
+        connection.execute(sa.delete(READS).where(READS.c.server_task.in_(numbers)))
+        connection.execute(sa.insert(READS), rows)
+
+
+def _unread(ledger: sa.Engine, project: int, listed: Sequence[Task]) -> list[int]:
+    """Return the numbers of listed tasks that were not read as of their last change."""
+    query = sa.select(READS.c.server_task, READS.c.updated_at).where(READS.c.project_id == project)
+    with transaction(ledger, writes=False) as connection:
+        known = {row.server_task: row.updated_at for row in connection.execute(query)}
+    return [int(each["id"]) for each in listed if known.get(int(each["id"])) != each["updated_at"]]
+
+
+def _newest(client: LabelStudioClient, project: int) -> str | None:
+    """Return the latest change in *project*, before it is read: what happens meanwhile is later."""
+    page = client.request(
+        "GET",
+        "api/tasks/",
+        params={"project": project, "page": 1, "page_size": 1, "fields": "task_only",
+                "include": "id,updated_at",
+                "query": json.dumps({"ordering": ["-tasks:updated_at"]})},
+    )  # fmt: skip
+    return str(page["tasks"][0]["updated_at"]) if page["tasks"] else None
+
+
+def _numbered(
+    client: LabelStudioClient,
+    project: int,
+    rules: Sequence[Mapping[str, Any]],
+    asked: Mapping[str, str],
+) -> Iterator[Sequence[Task]]:
+    """Yield the tasks that *rules* let through, by their numbers."""
+    last = 0
+    while True:
+        items = [_rule("id", "Number", last), *rules]
+        query = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": items}}
+        page = client.request(
+            "GET",
+            "api/tasks/",
+            params={**asked, "project": project, "page": 1, "page_size": PAGE,
+                    "query": json.dumps(query)},
+        )  # fmt: skip
+        tasks: Sequence[Task] = page["tasks"]
+        if tasks:
+            yield tasks
+        if len(tasks) < PAGE:
+            return
+        last = int(tasks[-1]["id"])
+
+
+def _named(
+    client: LabelStudioClient, project: int, numbers: Sequence[int]
+) -> Iterator[Sequence[Task]]:
+    """Yield the tasks of these numbers that still exist."""
+    size = min(PAGE, _NAMED)
+    for start in range(0, len(numbers), size):
+        query = {
+            "ordering": ["tasks:id"],
+            "selectedItems": {"all": False, "included": numbers[start : start + size]},
+        }
+        page = client.request(
+            "GET",
+            "api/tasks/",
+            params={"project": project, "fields": "all", "include": _FIELDS, "page": 1,
+                    "page_size": size, "query": json.dumps(query)},
+        )  # fmt: skip
+        yield page["tasks"]
+
+
+def _rule(column: str, kind: str, above: int | str) -> dict[str, Any]:
+    return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind,
+            "value": above}  # fmt: skip
+
+
+def _moment(written: str) -> datetime:
+    return datetime.fromisoformat(written)
