@@ -35,7 +35,7 @@ def evaluation(context: dg.OpExecutionContext, config: EvaluationConfig, wheel: 
     context.instance.add_run_tags(context.run_id, process_tag())
     tenth = -1
 
-    def say(done: int, total: int, _: Mapping[str, float] | None = None) -> None:
+    def say(done: int, total: int, values: Mapping[str, float] | None = None) -> None:
         nonlocal tenth
         if done * 10 // max(total, 1) != tenth:
             tenth = done * 10 // max(total, 1)

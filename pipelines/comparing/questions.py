@@ -205,7 +205,8 @@ def blind_questions(stores: Stores, candidate: str, champion: str) -> list[Quest
 
 
 def _texts(stores: Stores, prompt_ids: set[str]) -> dict[str, str]:
-    wanted, texts = pa.array(sorted(prompt_ids), pa.string()), {}
+    wanted = pa.array(sorted(prompt_ids), pa.string())
+    texts: dict[str, str] = {}
     for turn in reversed(asset_partitions(stores, "artifacts/prompts")):
         prompts = read_asset_table(
             stores, "artifacts/prompts", clearance=GENERAL, partition=turn,
