@@ -1,5 +1,6 @@
 """How assets' append tables are stored: one batch a partition, replaced whole when it changes."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -30,32 +31,14 @@ class AppendIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: pa.Table) -> None:
         """Append *obj* as the partition's batch."""
-        stores, name = self._stores(), context.asset_key.path[-1]
-        content = canonical(obj, sort_by=[id_column(obj.schema)])
-        digest = bytes_digest(parquet_bytes(content))
-        pointer = _pointer(name, context.asset_partition_key)
-        before = stores.catalogue.pointer(pointer)
-        batch = f"{context.asset_partition_key}-{digest[:24]}"
-        stores.append.append(name, obj, batch=batch)
-        parents = context.output_metadata.get(PARENTS)
-        listed = getattr(parents, "value", parents) or []
-        stores.catalogue.register(digest, name, list(listed))
-        if before != batch:
-            stores.catalogue.swap_pointer(
-                pointer,
-                expected=before,
-                new=batch,
-                reason="materialised",
-                by=f"run {context.run_id}",
-                at=datetime.now(UTC),
-            )
-            if before is not None:
-                stores.append.delete_batch(name, before)
-        stores.catalogue.swap_pointer(
-            f"{pointer}/digest",
-            expected=stores.catalogue.pointer(f"{pointer}/digest"),
-            new=digest,
-            reason="materialised",
+        name = context.asset_key.path[-1]
+        listed = (context.output_metadata or {}).get(PARENTS)
+        digest = write_batch(
+            self._stores(),
+            name,
+            obj,
+            partition=context.asset_partition_key,
+            parents=list(getattr(listed, "value", listed) or []),
             by=f"run {context.run_id}",
             at=datetime.now(UTC),
         )
@@ -75,6 +58,53 @@ class AppendIOManager(dg.ConfigurableIOManager):
 
     def _stores(self) -> Stores:
         return open_stores(Path(self.root))
+
+
+def write_batch(
+    stores: Stores,
+    name: str,
+    table: pa.Table,
+    *,
+    partition: str,
+    parents: Sequence[str],
+    by: str,
+    at: datetime,
+) -> str:
+    """Let *name* hold *table* for *partition*, in place of what it held; return its digest.
+
+    The new rows are there before the old ones go. The same rows again change nothing.
+
+    Args:
+        stores: of the zone.
+        name: of the append table.
+        table: rows that keep their contract.
+        partition: a turn of the wheel, or another name of the batch.
+        parents: catalogue ids of what the rows rest on.
+        by: who writes, for the pointer's history.
+        at: now.
+    """
+    content = canonical(table, sort_by=[id_column(table.schema)])
+    digest = bytes_digest(parquet_bytes(content))
+    pointer = _pointer(name, partition)
+    before = stores.catalogue.pointer(pointer)
+    batch = f"{partition}-{digest[:24]}"
+    stores.append.append(name, table, batch=batch)
+    stores.catalogue.register(digest, name, list(parents))
+    if before != batch:
+        stores.catalogue.swap_pointer(
+            pointer, expected=before, new=batch, reason="materialised", by=by, at=at
+        )
+        if before is not None:
+            stores.append.delete_batch(name, before)
+    stores.catalogue.swap_pointer(
+        f"{pointer}/digest",
+        expected=stores.catalogue.pointer(f"{pointer}/digest"),
+        new=digest,
+        reason="materialised",
+        by=by,
+        at=at,
+    )
+    return digest
 
 
 def read_batch(stores: Stores, name: str, partition: str) -> tuple[str, pa.Table]:

@@ -115,6 +115,7 @@ def build_app() -> "typer.Typer":
     from pipelines.commands.demo import demo
     from pipelines.commands.denoise import denoise
     from pipelines.commands.doctor import doctor
+    from pipelines.commands.evaluate import evaluate
     from pipelines.commands.import_set import import_set
     from pipelines.commands.ingest import ingest
     from pipelines.commands.key import key
@@ -145,6 +146,7 @@ def build_app() -> "typer.Typer":
         "train": train,
         "denoise": denoise,
         "annotate": annotate_app(),
+        "evaluate": evaluate,
         "promote": promote,
         "rollback": rollback,
         "audit": audit,

@@ -12,6 +12,7 @@ from pipelines.append_io import AppendIOManager
 from pipelines.assets import annotation, artifacts, backbone, finetune, preferences, signals, traces
 from pipelines.assets import reward_models as reward_assets
 from pipelines.assets.turns import TURNS
+from pipelines.evaluation_job import evaluate_job
 from pipelines.io_managers import RefusingIOManager, TableIOManager
 from pipelines.labelling.answers_sensor import answers_sensor, ask_job, learn_job_of
 from pipelines.labelling.desk import LabelStudioDesk
@@ -93,6 +94,7 @@ def build_definitions(root: Path) -> dg.Definitions:
         jobs=[
             turn_job_of(assets),
             *training_jobs(settings.scorer),
+            evaluate_job,
             landing,
             *([ask_job, learn] if people else []),
         ],

@@ -21,6 +21,7 @@ from pipelines.piped import run_under_pipes
 from pipelines.preferences.splits import split_prompts
 from pipelines.settings import GateConfig
 from pipelines.stores import Stores, open_snapshot, open_stores
+from pipelines.stores.digests import json_digest
 
 
 class EvaluationJob(BaseModel):
@@ -38,29 +39,34 @@ class EvaluationJob(BaseModel):
     gate: GateConfig
     seed: int
     real: bool  # people's evidence, not a simulated studio's
+    # None: the turn's own report. Else an evaluation beside it, whose card goes there.
+    card: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of everything that decides what is measured."""
+        return json_digest(self.model_dump(mode="json", exclude={"root", "card"}))
 
 
 def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     """Sample both policies on prompts that training did not see, and judge the candidate.
 
     The questions for a blind comparison are stored, and the card is written, whatever the verdict.
+
+    Raises:
+        FlywheelError: fewer than two prompts were held out, or a checkpoint cannot be loaded.
     """
     from finetune.compare import measure_policy
     from finetune.gate import judge_release
     from pipelines.comparing.card import write_card
-    from pipelines.comparing.questions import store_questions
+    from pipelines.comparing.questions import add_questions, store_questions
     from pipelines.comparing.standing import standing_of
     from pipelines.policies import stored_policy
     from reward_models.aspect_scorer import load_scorer
 
     stores = open_stores(job.root)
     open_snapshot(stores, SnapshotId(job.snapshot_id), GENERAL)  # refused unless validated
-    unseen = unseen_prompts(stores, job.prompts)[: job.gate.prompts]
-    if len(unseen) < 2:
-        raise FlywheelError(
-            "fewer than two prompts were held out of training, so nothing can be measured; "
-            "deliver more prompts"
-        )
+    unseen = sampled_prompts(stores, job)
     texts = [text for _, text in unseen]
     comparison = measure_policy(
         stored_policy(stores, job.candidate),
@@ -71,21 +77,22 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
         seed=job.seed,
         progress=say,
     )
-    store_questions(
-        stores,
-        comparison,
-        turn=job.turn,
-        prompt_ids=[prompt_id for prompt_id, _ in unseen],
-        candidate=job.candidate,
-        champion=job.champion,
-        parents=[job.prompts, job.reward_model],
-        at=datetime.now(UTC),
-    )
+    asked = {
+        "prompt_ids": [prompt_id for prompt_id, _ in unseen],
+        "candidate": job.candidate,
+        "champion": job.champion,
+        "parents": [job.prompts, job.reward_model],
+        "at": datetime.now(UTC),
+    }
+    if job.card is None:
+        store_questions(stores, comparison, partition=job.turn, **asked)  # type: ignore[arg-type]  # one dict of several kinds
+    else:
+        add_questions(stores, comparison, **asked)  # type: ignore[arg-type]
     standing = standing_of(
         stores, CheckpointId(job.candidate), champion=job.champion, real=job.real, seed=job.seed
     )
     verdict = judge_release(comparison.measured, job.gate, standing)
-    card = Path("reports") / f"comparison-{job.turn}-{job.candidate[:12]}.html"
+    card = job.card or Path("reports") / f"comparison-{job.turn}-{job.candidate[:12]}.html"
     write_card(
         job.root / card,
         comparison,
@@ -110,6 +117,21 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in verdict.findings],
         "card": str(card),
     }
+
+
+def sampled_prompts(stores: Stores, job: EvaluationJob) -> list[tuple[str, str]]:
+    """Return ids and texts of the prompts that *job* is measured on.
+
+    Raises:
+        FlywheelError: fewer than two were held out of training.
+    """
+    unseen = unseen_prompts(stores, job.prompts)[: job.gate.prompts]
+    if len(unseen) < 2:
+        raise FlywheelError(
+            "fewer than two prompts were held out of training, so nothing can be measured; "
+            "deliver more prompts"
+        )
+    return unseen
 
 
 def unseen_prompts(stores: Stores, prompts: str) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from pipelines.stores import PointerMove, Stores, open_stores
 
 POLICY: Final = "policy"
 _POLICIES: Final = ("backbone", "sft", "dpo", "grpo")
+_SCORERS: Final = ("reward", "aspects")
 _SHORTEST: Final = 6  # characters of an id that are enough if they fit one checkpoint only
 
 
@@ -33,24 +34,63 @@ def opened_zone(root: Path) -> Stores:
     return open_stores(root)
 
 
+def zone_settings(root: Path) -> WheelSettings:
+    """Return the settings of the wheel under *root*; a zone without one has the defaults: real.
+
+    Raises:
+        FlywheelError: its settings are damaged.
+    """
+    return read_resolved(root) if (root / RESOLVED).is_file() else WheelSettings()
+
+
 def named_policy(stores: Stores, name: str) -> CheckpointId:
     """Return the stored policy that *name* (an id or its start) means, checked file by file.
 
     Raises:
         FlywheelError: none or several fit, it is no policy, or it is damaged.
     """
+    return _named(stores, name, _POLICIES, called="policy")
+
+
+def named_champion(stores: Stores, name: str, *, besides: CheckpointId) -> CheckpointId:
+    """Return the policy that *besides* is compared with: *name*, or "" for the released one.
+
+    Raises:
+        FlywheelError: as `named_policy`, nothing was released, or it is *besides* itself.
+    """
+    found = name or stores.catalogue.release(POLICY)
+    if found is None:
+        raise FlywheelError("no policy was released here yet; name a champion with --against")
+    champion = named_policy(stores, found)
+    if champion == besides:
+        raise FlywheelError(
+            f"{champion[:12]} would be compared with itself; name another champion with --against"
+        )
+    return champion
+
+
+def named_scorer(stores: Stores, name: str) -> CheckpointId:
+    """Return the stored reward model that *name* (an id or its start) means, checked likewise.
+
+    Raises:
+        FlywheelError: none or several fit, it is no reward model, or it is damaged.
+    """
+    return _named(stores, name, _SCORERS, called="reward model")
+
+
+def _named(stores: Stores, name: str, kinds: Sequence[str], *, called: str) -> CheckpointId:
     fits = [each for each in stores.checkpoints.ids() if each.startswith(name)]
     if len(name) < _SHORTEST or not fits:
         raise FlywheelError(
-            f"no checkpoint {name[:12]} in this zone; it holds {_listed(stores) or 'none yet'}"
+            f"no checkpoint {name[:12]} in this zone; it holds {_listed(stores, kinds)}"
         )
     if len(fits) > 1:
         raise FlywheelError(f"{len(fits)} checkpoints start with {name[:12]}; give more of the id")
     manifest = stores.checkpoints.verify(fits[0])
-    if manifest.kind not in _POLICIES:
+    if manifest.kind not in kinds:
         raise FlywheelError(
-            f"checkpoint {fits[0][:12]} is a {manifest.kind} model, and only a policy can be "
-            f"released; this zone holds {_listed(stores) or 'none'}"
+            f"checkpoint {fits[0][:12]} is of kind {manifest.kind}, which is no {called}; "
+            f"this zone holds {_listed(stores, kinds)}"
         )
     return fits[0]
 
@@ -62,7 +102,7 @@ def standing_findings(root: Path, stores: Stores, policy: CheckpointId) -> tuple
     answers count if they compare with the policy that is released now; the first release of a
     zone and the one that stands already have nothing to be compared with.
     """
-    settings = read_resolved(root) if (root / RESOLVED).is_file() else WheelSettings()
+    settings = zone_settings(root)
     champion = stores.catalogue.release(POLICY)
     alone = champion in (None, policy)
     standing = standing_of(
@@ -118,6 +158,7 @@ def policy_history(stores: Stores) -> list[PointerMove]:
     return stores.catalogue.release_history(POLICY)
 
 
-def _listed(stores: Stores) -> str:
+def _listed(stores: Stores, wanted: Sequence[str]) -> str:
     kinds = [(each, stores.checkpoints.manifest(each).kind) for each in stores.checkpoints.ids()]
-    return ", ".join(f"{each[:12]} ({kind})" for each, kind in kinds if kind in _POLICIES)
+    found = [f"{each[:12]} ({kind})" for each, kind in kinds if kind in wanted]
+    return ", ".join(found) or "none"

@@ -3,8 +3,6 @@
 import json
 import os
 import tempfile
-import uuid
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,11 @@ from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, SnapshotId
 from pipelines.bundle import SnapshotBundle, learned_aspects
 from pipelines.metrics import Say
-from pipelines.orchestrator import dagster_home, free_dead_runs, free_slots, process_tag
 from pipelines.post_training import ASSETS, JobFile, dagster_job, newest_turn, resolve_job
+from pipelines.run_here import run_here
 from pipelines.settings import read_resolved
 from pipelines.stores import open_stores
 from pipelines.training import TrainingJob
-from pipelines.watching import Watching
 
 
 def resolved(job: JobFile) -> tuple[str, TrainingJob]:
@@ -87,52 +84,29 @@ def run(job: JobFile, *, say: Say, waits: Callable[[str], None]) -> Mapping[str,
         FlywheelError: as `resolved`, or training failed; the sentence is the training's own.
         KeyboardInterrupt: a signal stopped it; its argument says how far the run came.
     """
-    import dagster as dg
-    from dagster._core.errors import DagsterExecutionInterruptedError
-
     turn, wanted = resolved(job)
-    root = job.wheel.absolute()
-    os.environ["DAGSTER_HOME"] = str(dagster_home(root))
-    instance, run_id = dg.DagsterInstance.get(), str(uuid.uuid4())
-    free_dead_runs(instance)
-    key = dg.AssetKey(ASSETS[job.kind].split("/"))
-    instance.add_dynamic_partitions("turn", [turn])
-    # The run's log is on its page; here it would break the bar.
-    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    name = f"{turn}-{key.path[-1]}"
-    watching = Watching(root / "jobs", name, instance, run_id, say=say, waits=waits)
-    try:
-        with warnings.catch_warnings(), watching:
-            warnings.simplefilter("ignore")
-            from pipelines.definitions import build_definitions
-
-            result = (
-                build_definitions(root)
-                .resolve_job_def(dagster_job(job.kind, read_resolved(root).scorer))
-                .execute_in_process(
-                    instance=instance,
-                    partition_key=turn,
-                    run_id=run_id,
-                    run_config=launchpad_config(job) | quiet,
-                    asset_selection=[key],
-                    tags=process_tag(),
-                    raise_on_error=False,
-                )
-            )
-    except DagsterExecutionInterruptedError:
-        result = None  # the signal came between two steps of the orchestrator
-    free_slots(instance, run_id)
-    if result is None or _was_interrupted(result):
-        instance.report_run_canceled(instance.get_run_by_id(run_id), "stopped by a signal")
-        raise KeyboardInterrupt(stopped_sentence(job.kind, watching.newest()))
-    if not result.success:
+    asset = ASSETS[job.kind]
+    name = f"{turn}-{asset.rsplit('/', 1)[-1]}"
+    ended = run_here(
+        job.wheel,
+        dagster_job(job.kind, read_resolved(job.wheel).scorer),
+        run_config=launchpad_config(job),
+        follows=name,
+        say=say,
+        waits=waits,
+        turn=turn,
+        assets=(asset,),
+    )
+    if ended.stopped:
+        raise KeyboardInterrupt(stopped_sentence(job.kind, ended.newest))
+    if ended.failure is not None:
         raise FlywheelError(
-            f"{job.kind} on {turn} failed: {_reason(result)} (its log: `flywheel up --root "
-            f"{job.wheel.name}`, run {run_id[:8]})"
+            f"{job.kind} on {turn} failed: {ended.failure} (its log: `flywheel up --root "
+            f"{job.wheel.name}`, run {ended.run_id[:8]})"
         )
-    file = root / "jobs" / f"{name}.result.json"
+    file = job.wheel / "jobs" / f"{name}.result.json"
     told: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return {"turn": turn, "run": run_id, "snapshot": wanted.snapshot_id, **told}
+    return {"turn": turn, "run": ended.run_id, "snapshot": wanted.snapshot_id, **told}
 
 
 def stopped_sentence(kind: str, newest: Mapping[str, Any] | None) -> str:
@@ -143,19 +117,3 @@ def stopped_sentence(kind: str, newest: Mapping[str, Any] | None) -> str:
         f"{kind} stopped after step {newest['done']} of {newest['total']}; no checkpoint was "
         "stored; the same command goes on from there"
     )
-
-
-def _was_interrupted(result: Any) -> bool:
-    """Say whether a signal ended a step; in this process Dagster calls that a failure."""
-    errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
-    return any(e is not None and e.cls_name == "DagsterExecutionInterruptedError" for e in errors)
-
-
-def _reason(result: Any) -> str:
-    """Return the sentence with which the step failed."""
-    for event in result.get_step_failure_events():
-        failure = event.step_failure_data
-        if failure.user_failure_data is not None:
-            return str(failure.user_failure_data.description)
-        return str(failure.error.message).strip().splitlines()[-1]
-    return "see its log"

@@ -8,6 +8,7 @@ from pipelines.assets.launchpad import DpoChanges, SftChanges
 from pipelines.assets.reward_models import INPUTS
 from pipelines.assets.turns import TURNS
 from pipelines.evaluation import EvaluationJob
+from pipelines.evaluation_job import shown
 from pipelines.orchestrator import POOL
 from pipelines.post_training import ASSETS
 from pipelines.releasing import standing_findings
@@ -76,20 +77,7 @@ def policy_report(
         name="policy_report",
         job=job.model_dump(mode="json"),
     )
-    rows = "\n".join(
-        f"| {f['rule']} | {'passed' if f['passed'] else '**failed**'} | {f['detail']} |"
-        for f in result["findings"]
-    )
-    return dg.MaterializeResult(
-        metadata={
-            "candidate": job.candidate,
-            "champion": job.champion,
-            "passed": result["passed"],
-            "gate": dg.MetadataValue.md(f"| rule | verdict | measured |\n|---|---|---|\n{rows}"),
-            "measured": dg.MetadataValue.json(result["measured"]),
-            "comparison card": dg.MetadataValue.path(str(stores.root / result["card"])),
-        }
-    )
+    return dg.MaterializeResult(metadata=shown(result, stores.root))
 
 
 @dg.asset(deps=[dg.AssetKey(["finetune", "policy_report"])], output_required=False, **_KEY)

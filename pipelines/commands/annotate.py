@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipelines.commands.annotate_blind import blind
 from pipelines.commands.annotate_gold import budget, gold
 from pipelines.commands.annotate_report import report
 from pipelines.commands.options import AsJson, DryRun, Root
@@ -113,7 +114,7 @@ def annotate_app() -> typer.Typer:
     )
     commands: dict[str, Any] = {
         "up": up, "down": down, "status": status, "report": report, "gold": gold,
-        "budget": budget,
+        "budget": budget, "blind": blind,
     }  # fmt: skip
     for name, command in commands.items():
         app.command(name)(command)

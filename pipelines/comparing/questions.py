@@ -3,7 +3,7 @@
 The table holds ids and blobs, never text. Whoever labels sees neither policy nor score.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -15,10 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import expit
 
+from data_contracts.errors import FlywheelError
 from data_contracts.labels import GENERAL
 from finetune.measured import Comparison
 from pipelines.labelling.planning import Question, Shown
-from pipelines.stores import Stores, asset_partitions, read_asset_table, write_asset_table
+from pipelines.stores import (
+    AssetTable,
+    Stores,
+    asset_partitions,
+    read_asset_table,
+    write_asset_table,
+)
 
 ASSET: Final = "finetune/blind_questions"
 QUESTIONS: Final = pa.schema(
@@ -51,7 +58,7 @@ def store_questions(
     stores: Stores,
     comparison: Comparison,
     *,
-    turn: str,
+    partition: str,
     prompt_ids: Sequence[str],
     candidate: str,
     champion: str,
@@ -66,15 +73,66 @@ def store_questions(
     Args:
         stores: of the zone.
         comparison: the samples; rows in the order of *prompt_ids*.
-        turn: of the wheel.
+        partition: where they go, such as a turn of the wheel.
         prompt_ids: held out of training.
         candidate: checkpoint id.
         champion: checkpoint id.
         parents: catalogue ids of what else the pictures rest on.
         at: now.
     """
+    table = _questions(stores, comparison, prompt_ids, candidate=candidate, champion=champion)
+    write_asset_table(
+        stores, ASSET, table, parents=[candidate, champion, *parents], by="evaluation", at=at,
+        partition=partition,
+    )  # fmt: skip
+    return table
+
+
+def add_questions(
+    stores: Stores,
+    comparison: Comparison,
+    *,
+    prompt_ids: Sequence[str],
+    candidate: str,
+    champion: str,
+    parents: Sequence[str],
+    at: datetime,
+) -> int:
+    """Store questions about prompts that this pair was not asked about yet; return how many.
+
+    Questions that stand are kept, for people may have answered them; measuring again with another
+    seed gives nobody another draw. Arguments as of `store_questions`.
+    """
+    known = stored_questions(stores, candidate, champion)
+    before = [] if known is None else known.table["prompt_id"].to_pylist()
+    fresh = _questions(
+        stores, comparison, prompt_ids, candidate=candidate, champion=champion, besides=set(before)
+    )
+    if fresh.num_rows:
+        table = fresh if known is None else pa.concat_tables([known.table, fresh])
+        rests_on = [] if known is None else [known.digest]
+        write_asset_table(
+            stores, ASSET, table, parents=[candidate, champion, *parents, *rests_on],
+            by="evaluation", at=at, partition=f"{candidate[:12]}-{champion[:12]}",
+        )  # fmt: skip
+    return fresh.num_rows
+
+
+def _questions(
+    stores: Stores,
+    comparison: Comparison,
+    prompt_ids: Sequence[str],
+    *,
+    candidate: str,
+    champion: str,
+    besides: Collection[str] = (),
+) -> pa.Table:
     first, other = _firsts(comparison.candidate), _firsts(comparison.champion)
-    asked = [i for i in range(len(prompt_ids)) if first[i] is not None and other[i] is not None]
+    asked = [
+        i
+        for i, prompt_id in enumerate(prompt_ids)
+        if prompt_id not in besides and first[i] is not None and other[i] is not None
+    ]
     mine = stores.blobs.put_many([comparison.candidate[i][first[i]] for i in asked])  # type: ignore[index, misc]  # both were found
     theirs = stores.blobs.put_many([comparison.champion[i][other[i]] for i in asked])  # type: ignore[index, misc]
     rows = []
@@ -95,38 +153,43 @@ def store_questions(
                 "predicted": float(expit(gap)),
             }
         )
-    table = pa.Table.from_pylist(rows, schema=QUESTIONS)
-    write_asset_table(
-        stores, ASSET, table, parents=[candidate, champion, *parents], by="evaluation", at=at,
-        partition=turn,
-    )  # fmt: skip
-    return table
+    return pa.Table.from_pylist(rows, schema=QUESTIONS)
 
 
 def questions_about(stores: Stores, candidate: str, champion: str) -> pa.Table | None:
-    """Return the newest questions about *candidate* against *champion*; None: none were made."""
-    for turn in reversed(asset_partitions(stores, ASSET)):
-        table = read_asset_table(stores, ASSET, clearance=GENERAL, partition=turn).table
+    """Return the questions about *candidate* against *champion*; None: none were made."""
+    found = stored_questions(stores, candidate, champion)
+    return None if found is None else found.table
+
+
+def stored_questions(stores: Stores, candidate: str, champion: str) -> AssetTable | None:
+    """Return the same with its digest: the longest list, of equal ones the newest turn's."""
+    longest: AssetTable | None = None
+    for partition in reversed(asset_partitions(stores, ASSET)):
+        found = read_asset_table(stores, ASSET, clearance=GENERAL, partition=partition)
         named = pc.and_(
-            pc.equal(table["candidate"], candidate), pc.equal(table["champion"], champion)
+            pc.equal(found.table["candidate"], candidate),
+            pc.equal(found.table["champion"], champion),
         )
-        if table.num_rows and pc.all(named).as_py():
-            return table
-    return None
+        rows = found.table.num_rows
+        if rows and pc.all(named).as_py() and (not longest or rows > longest.table.num_rows):
+            longest = found
+    return longest
 
 
-def blind_questions(stores: Stores, turn: str) -> list[Question]:
-    """Return the questions of *turn* as the annotation work pushes them.
+def blind_questions(stores: Stores, candidate: str, champion: str) -> list[Question]:
+    """Return the questions about *candidate* against *champion* as the annotation work pushes them.
 
     Raises:
-        FlywheelError: no candidate of *turn* was measured.
+        FlywheelError: none were made.
     """
-    asked = read_asset_table(stores, ASSET, clearance=GENERAL, partition=turn).table
-    prompts = read_asset_table(
-        stores, "artifacts/prompts", clearance=GENERAL, partition=turn,
-        columns=["prompt_id", "text"],
-    ).table  # fmt: skip
-    texts = dict(zip(*(column.to_pylist() for column in prompts.columns), strict=True))
+    asked = questions_about(stores, candidate, champion)
+    if asked is None:
+        raise FlywheelError(
+            f"there are no blind questions about {candidate[:12]} against {champion[:12]}; make "
+            f"them with `flywheel evaluate {candidate[:12]} --against {champion[:12]}`"
+        )
+    texts = _texts(stores, set(asked["prompt_id"].to_pylist()))
     return [
         Question(
             task_id=row["task_id"],
@@ -139,6 +202,19 @@ def blind_questions(stores: Stores, turn: str) -> list[Question]:
         )
         for row in asked.to_pylist()
     ]
+
+
+def _texts(stores: Stores, prompt_ids: set[str]) -> dict[str, str]:
+    wanted = pa.array(sorted(prompt_ids), pa.string())
+    texts: dict[str, str] = {}
+    for turn in reversed(asset_partitions(stores, "artifacts/prompts")):
+        prompts = read_asset_table(
+            stores, "artifacts/prompts", clearance=GENERAL, partition=turn,
+            columns=["prompt_id", "text"],
+        ).table  # fmt: skip
+        found = prompts.filter(pc.is_in(prompts["prompt_id"], wanted))
+        texts |= dict(zip(*(column.to_pylist() for column in found.columns), strict=True))
+    return texts
 
 
 def read_answers(questions: pa.Table, annotations: pa.Table) -> BlindAnswers:

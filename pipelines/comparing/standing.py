@@ -38,9 +38,27 @@ def standing_of(
         made |= set(questions["generation_id"].to_pylist())
     return Standing(
         real=real,
-        human=None if questions is None else _people(stores, questions, seed),
+        human=None if questions is None else people_say(stores, questions, seed),
         vetoes=vetoes(stores, made),
         label_faults=label_faults(stores, candidate),
+    )
+
+
+def people_say(stores: Stores, questions: pa.Table, seed: int = 0) -> HumanComparison | None:
+    """Return what people answered to *questions*; None: nothing that counts.
+
+    Args:
+        stores: of the zone.
+        questions: rows of `pipelines.comparing.questions.QUESTIONS`.
+        seed: of the resamples.
+    """
+    if "annotations" not in stores.append.names():
+        return None
+    told = read_answers(questions, stores.append.read("annotations"))
+    if not len(told.wins):
+        return None
+    return human_comparison(
+        told.wins, told.predicted, told.prompts, rng=np.random.default_rng(seed)
     )
 
 
@@ -105,17 +123,6 @@ def label_faults(stores: Stores, candidate: CheckpointId) -> tuple[str, ...]:
         elif not known.label.owners <= set(manifest.label):
             found.append(f"{known.kind} {name[:12]} has an owner that the policy does not name")
     return tuple(sorted(set(found)))
-
-
-def _people(stores: Stores, questions: pa.Table, seed: int) -> HumanComparison | None:
-    if "annotations" not in stores.append.names():
-        return None
-    told = read_answers(questions, stores.append.read("annotations"))
-    if not len(told.wins):
-        return None
-    return human_comparison(
-        told.wins, told.predicted, told.prompts, rng=np.random.default_rng(seed)
-    )
 
 
 def _generations_of(stores: Stores, candidate: str) -> set[str]:

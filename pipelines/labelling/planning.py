@@ -50,8 +50,9 @@ def plan_assignments(
 ) -> int:
     """Give every question to *overlap* annotators, in our own record, before anything is sent.
 
-    Planning again changes nothing. Sides are shuffled by a hash of the assignment, so that
-    neither order nor model decides them, and the same question always looks the same.
+    Planning again changes nothing, whoever joined meanwhile. Sides are shuffled by a hash of the
+    assignment, so that neither order nor model decides them, and the same question always looks
+    the same.
 
     Args:
         ledger: the zone's.
@@ -65,16 +66,32 @@ def plan_assignments(
     Raises:
         FlywheelError: nobody has a labelling project for a question's interface.
     """
+    return assign(ledger, turn, lacking(ledger, turn, questions, overlap=overlap))
+
+
+def lacking(
+    ledger: sa.Engine, turn: str, questions: Sequence[Question], *, overlap: int
+) -> list[tuple[Question, str]]:
+    """Return who must still be given which of *questions*, so that *overlap* have each.
+
+    Raises:
+        FlywheelError: nobody has a labelling project for a question's interface.
+    """
     people = people_of(ledger, questions)
-    return assign(
-        ledger,
-        turn,
-        [
-            (question, annotator)
-            for question in questions
-            for annotator in _chosen(people[question.interface], question.task_id, overlap)
-        ],
+    have: dict[str, set[str]] = {}
+    query = sa.select(ASSIGNMENTS.c.task_id, ASSIGNMENTS.c.annotator_id).where(
+        ASSIGNMENTS.c.turn == turn
     )
+    with transaction(ledger, writes=False) as connection:
+        for row in connection.execute(query):
+            have.setdefault(row.task_id, set()).add(row.annotator_id)
+    given = []
+    for question in questions:
+        known = have.get(question.task_id, set())
+        others = set(people[question.interface]) - known
+        missing = max(0, overlap - len(known))
+        given += [(question, who) for who in _chosen(others, question.task_id, missing)]
+    return given
 
 
 def people_of(ledger: sa.Engine, questions: Sequence[Question]) -> dict[str, dict[str, int]]:

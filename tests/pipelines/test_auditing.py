@@ -1,19 +1,23 @@
 """Which models learned from a person: against a plain walk over the same files."""
 
 import json
+import re
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import SnapshotId
 from data_contracts.labels import GENERAL
-from pipelines.auditing import trace_person
+from pipelines.audit.page import write_page
+from pipelines.auditing import PersonTrace, trace_person
 from pipelines.cli import MISTAKE
 from pipelines.cli import run as flywheel
 from pipelines.stores import open_snapshot, open_stores
 
 TURN = "turn-001"
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +102,25 @@ def test_the_command_answers_in_columns_and_in_json(stores, nano_wheel, capsys):
     assert "finetune/dpo_policy" in told
     assert flywheel(["audit", person, "--root", str(nano_wheel), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["learned"]
+
+
+def test_the_page_says_the_same_and_loads_nothing(stores, nano_wheel, tmp_path, capsys):
+    person, _ = busiest(stores, "annotations", "annotation_id", "annotator_id")
+    file = tmp_path / "new" / "page.html"
+    words = ["audit", person, "--root", str(nano_wheel), "--html", str(file), "--json"]
+    assert flywheel(words) == 0
+    told, page = json.loads(capsys.readouterr().out), file.read_text("utf-8")
+    assert f"{len(told['learned'])} of {len(told['models'])} models learned from" in page
+    for model in told["models"]:
+        assert f'title="{model["checkpoint"]}"' in page
+        assert all(pointer in page for pointer in model["pointers"])
+    assert not re.search(r'(?:src|href)="', page)
+
+
+def test_a_name_with_markup_is_only_text(tmp_path):
+    """Ids come from outside; one that holds a tag must not become one."""
+    nobody = PersonTrace(events=1, answers=0, snapshots=(), models=())
+    write_page(tmp_path / "p.html", nobody, person="<script>x</script>", zone="z", at=AT)
+    page = (tmp_path / "p.html").read_text("utf-8")
+    assert "<script>" not in page
+    assert "No model of 0 learned from" in page

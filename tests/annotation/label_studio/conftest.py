@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from answering import signed_in
 from real_server import ANNOTATORS, INTERFACES, free_port, silent
 
-from annotation.server import environment_folder, read_or_make_secrets
+from annotation.server import environment_folder, read_or_make_secrets, server_status
 from annotation.server.installation import installed
 from pipelines.labelling.service import bring_up, client_of, server_folder, take_down
 
@@ -33,6 +34,18 @@ def lead(studio_root):
 @pytest.fixture
 def passwords(studio_root):
     return read_or_make_secrets(server_folder(studio_root)).passwords
+
+
+@pytest.fixture(scope="session")
+def desks(studio_root):
+    """A signed-in client for each annotator."""
+    folder = server_folder(studio_root)
+    url = server_status(folder).url
+    known = read_or_make_secrets(folder).passwords
+    return {
+        address.split("@")[0]: signed_in(url, address, password)
+        for address, password in known.items()
+    }
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from answering import (
     labels,
     questions,
     rows_in,
-    signed_in,
     verdict,
 )
 from killing import killed_at_every_step
@@ -37,21 +36,6 @@ _TURNS = iter(range(10_000))
 @pytest.fixture
 def ledger(studio_root):
     return open_ledger(studio_root)
-
-
-@pytest.fixture(scope="session")
-def desks(studio_root):
-    """A signed-in client for each annotator."""
-    from annotation.server import read_or_make_secrets, server_status
-    from pipelines.labelling.service import server_folder
-
-    folder = server_folder(studio_root)
-    url = server_status(folder).url
-    known = read_or_make_secrets(folder).passwords
-    return {
-        address.split("@")[0]: signed_in(url, address, password)
-        for address, password in known.items()
-    }
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_a_reward_model_is_no_policy(flywheel, root, zone):
     answer = flywheel("promote", zone["reward"], "--root", root, "--reason", "r")
     assert answer.code == MISTAKE
     assert_one_sentence(answer)
-    assert "is a reward model, and only a policy can be released" in answer.err
+    assert "is of kind reward, which is no policy" in answer.err
 
 
 def test_a_damaged_checkpoint_is_not_released(flywheel, root, zone):

@@ -3,20 +3,24 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import sqlalchemy as sa
 
 from data_contracts.ids import CheckpointId
 from data_contracts.labels import GENERAL
 from data_contracts.schemas import ANNOTATION, EVENT
+from finetune.measured import Comparison
 from pipelines.cli import DONE, MISTAKE, REFUSED
 from pipelines.cli import run as flywheel
 from pipelines.comparing.questions import (
     ASSET,
+    add_questions,
     blind_questions,
     questions_about,
     read_answers,
@@ -92,7 +96,8 @@ def promote(root, *words):
 
 def test_the_questions_are_about_held_out_prompts_and_hide_who_made_what(root):
     stores = open_stores(root)
-    table, questions = asked(stores), blind_questions(stores, TURN)
+    table = asked(stores)
+    questions = blind_questions(stores, candidate_of(stores), champion_of(stores))
     prompts = read_asset_table(stores, "artifacts/prompts", clearance=GENERAL, partition=TURN).table
     split = dict(
         zip(*(split_prompts(prompts)[c].to_pylist() for c in ("prompt_id", "split")), strict=True)
@@ -105,6 +110,29 @@ def test_the_questions_are_about_held_out_prompts_and_hide_who_made_what(root):
     for row in table.to_pylist():
         assert stores.blobs.get(row["blob"]).startswith(b"\x89PNG")
     assert questions_about(stores, champion_of(stores), candidate_of(stores)) is None
+
+
+def test_measuring_again_asks_about_new_prompts_and_redraws_none(root):
+    """Another seed draws other pictures; only the prompt that was not asked about gets them."""
+    stores = open_stores(root)
+    candidate, champion = candidate_of(stores), champion_of(stores)
+    before = asked(stores)
+    [first, *_] = before["prompt_id"].to_pylist()
+    rest = dict(candidate=candidate, champion=champion, parents=[], at=AT)
+    drawn = replace(comparison_of(2), candidate=[[b"\x89PNGnew"], [b"\x89PNGnew2"]])
+    assert add_questions(stores, drawn, prompt_ids=[first, "p_more"], **rest) == 1
+    after = asked(stores)
+    assert after.num_rows == before.num_rows + 1
+    kept = after.filter(pc.not_equal(after["prompt_id"], "p_more"))
+    assert kept.sort_by("task_id").equals(before.sort_by("task_id"))
+    assert add_questions(stores, drawn, prompt_ids=[first, "p_more"], **rest) == 0
+
+
+def comparison_of(prompts):
+    """One picture of each policy for each prompt, equally good."""
+    drawn, scores = [[b"\x89PNG"]] * prompts, np.zeros((prompts, 1))
+    return Comparison(measured=None, candidate=drawn, champion=drawn, candidate_scores=scores,
+                      champion_scores=scores)  # fmt: skip
 
 
 def test_answers_are_read_from_either_side_and_the_last_one_counts():

@@ -1,0 +1,3 @@
+"""Pages for data auditors."""
+
+__all__: list[str] = []
