@@ -170,6 +170,6 @@ def test_whoever_looks_on_hears_of_every_step_while_it_runs(tmp_path):
     )
     steps = [told for stage, told in heard if stage == "assets"]
     assert [told["done"] for told in steps] == sorted(told["done"] for told in steps)
-    assert {"finetune__sft_policy", "reward_models__reward_model"} <= {t["now"][0] for t in steps}
+    assert {"finetune__sft_policy", "reward_models__aspect_model"} <= {t["now"][0] for t in steps}
     assert steps[-1]["now"] == [""]
     assert steps[-1]["done"] <= steps[-1]["total"]
