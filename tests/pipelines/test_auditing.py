@@ -57,7 +57,7 @@ def test_every_count_is_that_of_a_plain_walk(stores, asked):
     pairs = {p["pair_id"] for p in training}
     shown = {g for p in training for g in (p["chosen_id"], p["rejected_id"])}
     by_kind = {model.kind: model for model in found.models}
-    for kind, names in (("dpo", pairs), ("reward", pairs), ("sft", shown)):
+    for kind, names in (("dpo", pairs), ("aspects", pairs), ("sft", shown)):
         model = by_kind[kind]
         file = stores.checkpoints.path(model.checkpoint) / "samples_seen.json"
         steps = json.loads(file.read_text())

@@ -13,6 +13,7 @@ from pipelines.assets.backbone import first_release
 from pipelines.policies import stored_policy
 from pipelines.stores import open_stores
 from pipelines.training import run_file
+from reward_models.config import RewardConfig
 
 
 def state(policy) -> dict[str, object]:
@@ -75,13 +76,17 @@ def test_trainings_leave_a_kept_policy_as_it_came(nano_wheel, monkeypatch, tmp_p
     jobs = {}
     for file in sorted((root / "jobs").glob("turn-001-*.json")):
         told = json.loads(file.read_text())
-        if told.get("kind") in ("sft", "dpo", "reward"):
+        if told.get("kind") in ("sft", "dpo", "aspects"):
             jobs[told["kind"]] = told | {"root": str(root)}
-    assert set(jobs) == {"sft", "dpo", "reward"}
+    assert set(jobs) == {"sft", "dpo", "aspects"}
+    number = RewardConfig(max_steps=2, batch_size=8).model_dump()  # the one a turn does not train
+    jobs["reward"] = jobs["aspects"] | {
+        "kind": "reward", "configuration": number, "pointer": "reward_models/reward_model/turn-001",
+    }  # fmt: skip
     named = {job[what] for job in jobs.values() for what in ("policy", "reference") if job[what]}
     held = {name: stored_policy(stores, name) for name in sorted(named)}
     before = {name: state(policy) for name, policy in held.items()}
-    for kind in ("sft", "reward", "dpo"):
+    for kind in ("sft", "reward", "aspects", "dpo"):
         file = tmp_path / f"{kind}.json"
         file.write_text(json.dumps(jobs[kind]))
         found = run_file(file, lambda *_, **__: None)
