@@ -29,7 +29,7 @@ def named(nano_wheel):
     """The start of the id of each checkpoint of the turn."""
     stores = open_stores(nano_wheel)
     assets = {"base": "backbone/backbone", "sft": "finetune/sft_policy",
-              "dpo": "finetune/dpo_policy", "reward": "reward_models/reward_model"}  # fmt: skip
+              "dpo": "finetune/dpo_policy", "aspects": "reward_models/aspect_model"}  # fmt: skip
     return {name: stands(stores, asset, TURN)[:12] for name, asset in assets.items()}
 
 
@@ -88,10 +88,10 @@ def test_what_is_left_out_is_what_the_gate_would_do(wheel, named):
     assert job.gate == settings.gate
     assert job.seed == settings.seed
     assert job.turn == TURN
-    assert job.reward_model == stands(stores, "reward_models/reward_model", TURN)
+    assert job.reward_model == stands(stores, "reward_models/aspect_model", TURN)
     told = EvaluationRequest(
         root=wheel, candidate=named["sft"], against=named["base"], prompts=3, seed=1,
-        reward_model=named["reward"],
+        reward_model=named["aspects"],
     )  # fmt: skip
     changed = resolved(told)
     assert (changed.gate.prompts, changed.gate.samples) == (3, settings.gate.samples)
@@ -108,7 +108,7 @@ def test_the_champion_is_the_policy_released_last(wheel, named):
     ("candidate", "words", "said"),
     [
         ("feedfacefeed", [], "no checkpoint feedfacefeed in this zone"),
-        ("reward", [], "is of kind reward, which is no policy"),
+        ("aspects", [], "is of kind aspects, which is no policy"),
         ("dpo", ["--against", "dpo"], "compared with itself"),
         ("dpo", ["--against", "base", "--reward-model", "sft"], "which is no reward model"),
         ("dpo", ["--against", "base", "--turn", "turn-900"], "turn-900, was never materialised"),
