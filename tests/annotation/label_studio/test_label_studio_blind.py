@@ -13,6 +13,7 @@ import pytest
 from answering import answer, assignments, verdict
 from safetensors.numpy import save_file
 
+from backbone.pictures import write_png
 from data_contracts.labels import GENERAL
 from data_contracts.schemas import PROMPT
 from finetune.measured import Comparison
@@ -41,6 +42,11 @@ def policy(stores, value):
     return writer.checkpoint_id
 
 
+def picture(shade):
+    """A real one: who labels later on the same server is shown it too."""
+    return write_png(np.full((32, 32, 3), shade, np.uint8))
+
+
 @pytest.fixture
 def pair(studio_root):
     """A champion that is released, a candidate, and three questions about them."""
@@ -58,8 +64,8 @@ def pair(studio_root):
                       partition="turn-001")  # fmt: skip
     scores = np.zeros((len(PROMPTS), 1))
     drawn = Comparison(
-        measured=None, candidate=[[b"\x89PNG c%d" % n] for n in range(3)],
-        champion=[[b"\x89PNG o%d" % n] for n in range(3)],
+        measured=None, candidate=[[picture(n)] for n in range(3)],
+        champion=[[picture(100 + n)] for n in range(3)],
         candidate_scores=scores, champion_scores=scores,
     )  # fmt: skip
     add_questions(stores, drawn, prompt_ids=PROMPTS, candidate=candidate, champion=champion,
