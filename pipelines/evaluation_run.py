@@ -118,15 +118,12 @@ def preview(request: EvaluationRequest) -> dict[str, Any]:
 
 
 def _rehearsed_seconds(stores: Stores, job: EvaluationJob, texts: list[str]) -> float:
-    from backbone.emu3 import Emu3Backbone
     from finetune.compare import measure_policy
+    from pipelines.policies import stored_policy
     from reward_models.aspect_scorer import load_scorer
 
     started = time.perf_counter()
-    candidate, champion = (
-        Emu3Backbone.load(stores.checkpoints.path(CheckpointId(name)))
-        for name in (job.candidate, job.champion)
-    )
+    candidate, champion = (stored_policy(stores, name) for name in (job.candidate, job.champion))
     scorer = load_scorer(stores.checkpoints.path(CheckpointId(job.reward_model)))
     loaded = time.perf_counter()
     # What a batch costs hardly depends on how full it is, so a whole one is drawn if that is a

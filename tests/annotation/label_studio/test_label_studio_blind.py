@@ -5,72 +5,30 @@ answers that `promote` counts.
 """
 
 import json
-from datetime import UTC, datetime
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from answering import answer, assignments, verdict
-from safetensors.numpy import save_file
+from blind_pair import blind_pair
 
-from backbone.pictures import write_png
 from data_contracts.labels import GENERAL
-from data_contracts.schemas import PROMPT
-from finetune.measured import Comparison
 from pipelines.cli import DONE, REFUSED
 from pipelines.cli import run as flywheel
 from pipelines.comparing.asking import round_name
-from pipelines.comparing.questions import add_questions
 from pipelines.labelling.ledger import open_ledger
 from pipelines.settings import GateConfig, WheelSettings, write_resolved
-from pipelines.stores import CheckpointFields, open_stores, write_asset_table
+from pipelines.stores import open_stores
 
 pytestmark = pytest.mark.slow  # a real server, installed once: minutes
 
-AT = datetime(2026, 1, 2, tzinfo=UTC)
 PROMPTS = [f"blind_prompt_{n}" for n in range(3)]
-
-
-def policy(stores, value):
-    fields = CheckpointFields(
-        kind="dpo", parents=(), label=(), label_epoch=0, code_version="1",
-        configuration_digest="c", modalities=("image",),
-    )  # fmt: skip
-    with stores.checkpoints.writer(fields) as writer:
-        save_file({"weight": np.full(4, value)}, writer.folder / "model.safetensors")
-    stores.catalogue.register(writer.checkpoint_id, "checkpoint", label=GENERAL)
-    return writer.checkpoint_id
-
-
-def picture(shade):
-    """A real one: who labels later on the same server is shown it too."""
-    return write_png(np.full((32, 32, 3), shade, np.uint8))
 
 
 @pytest.fixture
 def pair(studio_root):
-    """A champion that is released, a candidate, and three questions about them."""
+    """Three questions about a candidate and a released champion, on evidence that is real."""
     gate = GateConfig(min_human_prompts=2)
     write_resolved(WheelSettings(evidence="real", gate=gate), studio_root)
-    stores = open_stores(studio_root)
-    champion, candidate = policy(stores, 1.0), policy(stores, 2.0)
-    stores.catalogue.promote("policy", champion, reason="first", by="test", at=AT)
-    prompts = pa.Table.from_pylist(
-        [{"prompt_id": name, "text": f"text of {name}"} for name in PROMPTS], schema=PROMPT
-    )
-    stores.catalogue.register("delivery", "delivery", label=GENERAL)
-    asset = "artifacts/prompts"
-    write_asset_table(stores, asset, prompts, parents=["delivery"], by="test", at=AT,
-                      partition="turn-001")  # fmt: skip
-    scores = np.zeros((len(PROMPTS), 1))
-    drawn = Comparison(
-        measured=None, candidate=[[picture(n)] for n in range(3)],
-        champion=[[picture(100 + n)] for n in range(3)],
-        candidate_scores=scores, champion_scores=scores,
-    )  # fmt: skip
-    add_questions(stores, drawn, prompt_ids=PROMPTS, candidate=candidate, champion=champion,
-                  parents=["delivery"], at=AT)  # fmt: skip
-    yield candidate, champion
+    yield blind_pair(open_stores(studio_root), PROMPTS)
     (studio_root / "wheel.json").unlink()
 
 

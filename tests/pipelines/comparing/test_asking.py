@@ -1,61 +1,31 @@
 """Blind questions are given out once, and what comes back stands where the gate looks."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
-from safetensors.numpy import save_file
+from blind_pair import AT, blind_pair
 
-from data_contracts.labels import GENERAL
-from data_contracts.schemas import PROMPT
-from finetune.measured import Comparison
 from pipelines.cli import DONE, MISTAKE
 from pipelines.cli import run as flywheel
 from pipelines.comparing import asking
 from pipelines.comparing.asking import round_name, take_answers, tasks_to_give
-from pipelines.comparing.questions import add_questions, blind_questions, questions_about
+from pipelines.comparing.questions import blind_questions, questions_about
 from pipelines.comparing.standing import standing_of
 from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, open_ledger, record_people
 from pipelines.labelling.planning import plan_assignments
-from pipelines.stores import CheckpointFields, open_stores, write_asset_table
+from pipelines.stores import open_stores
 from pipelines.stores.catalogue_tables import transaction
 
-AT = datetime(2026, 1, 2, tzinfo=UTC)
 PROMPTS = [f"p{n}" for n in range(6)]
-
-
-def policy(stores, value):
-    fields = CheckpointFields(
-        kind="dpo", parents=(), label=(), label_epoch=0, code_version="1",
-        configuration_digest="c", modalities=("image",),
-    )  # fmt: skip
-    with stores.checkpoints.writer(fields) as writer:
-        save_file({"weight": np.full(4, value)}, writer.folder / "model.safetensors")
-    stores.catalogue.register(writer.checkpoint_id, "checkpoint", label=GENERAL)
-    return writer.checkpoint_id
 
 
 @pytest.fixture
 def stores(tmp_path):
     """A zone with a released champion, a candidate, and six questions about them."""
     opened = open_stores(tmp_path / "zone")
-    champion, candidate = policy(opened, 1.0), policy(opened, 2.0)
-    opened.catalogue.promote("policy", champion, reason="first", by="test", at=AT)
-    rows = [{"prompt_id": name, "text": f"text of {name}"} for name in PROMPTS]
-    opened.catalogue.register("delivery", "delivery", label=GENERAL)
-    write_asset_table(opened, "artifacts/prompts", pa.Table.from_pylist(rows, schema=PROMPT),
-                      parents=["delivery"], by="test", at=AT, partition="turn-001")  # fmt: skip
-    scores = np.zeros((len(PROMPTS), 1))
-    drawn = Comparison(
-        measured=None, candidate=[[b"\x89PNG c%d" % n] for n in range(6)],
-        champion=[[b"\x89PNG o%d" % n] for n in range(6)],
-        candidate_scores=scores, champion_scores=scores,
-    )  # fmt: skip
-    add_questions(opened, drawn, prompt_ids=PROMPTS, candidate=candidate, champion=champion,
-                  parents=["delivery"], at=AT)  # fmt: skip
+    blind_pair(opened, PROMPTS)
     return opened
 
 
