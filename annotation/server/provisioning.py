@@ -73,8 +73,8 @@ def provision(
     tell = advance or (lambda _done, _total: None)
     tell(done, total)
     client.whoami()
-    users = _users(client)
-    projects = _projects(client)
+    users = accounts(client)
+    projects = labelling_projects(client)
     people: list[Annotator] = []
     made: list[LabellingProject] = []
     for name in annotators:
@@ -82,7 +82,7 @@ def provision(
         password = password_of(address)
         if address not in users:
             sign_up(client, address, password)
-            users = _users(client)
+            users = accounts(client)
         people.append(
             Annotator(annotator_id=name, user_id=users[address], address=address, password=password)
         )
@@ -144,12 +144,14 @@ def _check_names(annotators: Sequence[str]) -> None:
         )
 
 
-def _users(client: LabelStudioClient) -> dict[str, int]:
+def accounts(client: LabelStudioClient) -> dict[str, int]:
+    """Return the number of every account by its address, in lower case."""
     found: Sequence[Mapping[str, Any]] = client.request("GET", "api/users/")
     return {str(user["email"]).lower(): int(user["id"]) for user in found}
 
 
-def _projects(client: LabelStudioClient) -> dict[str, Mapping[str, Any]]:
+def labelling_projects(client: LabelStudioClient) -> dict[str, Mapping[str, Any]]:
+    """Return every project of the server by its title."""
     found: dict[str, Mapping[str, Any]] = {}
     for page in client.pages("api/projects/", {"fields": "all"}):
         found |= {str(each["title"]): each for each in page["results"]}

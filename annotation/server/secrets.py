@@ -10,7 +10,7 @@ from typing import Final
 from data_contracts.errors import FlywheelError
 
 LEAD: Final = "lead@flywheel.local"
-_FILE: Final = "secrets.json"
+SECRETS: Final = "secrets.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ def read_or_make_secrets(folder: Path) -> ServerSecrets:
     Raises:
         FlywheelError: the file is damaged.
     """
-    file = folder / _FILE
+    file = folder / SECRETS
     if not file.is_file():
         fresh = ServerSecrets(
             secret_key=secrets.token_urlsafe(48),
@@ -60,10 +60,10 @@ def with_password(folder: Path, address: str) -> tuple[ServerSecrets, str]:
 def write_secrets(folder: Path, known: ServerSecrets) -> None:
     """Keep *known* in *folder*: whole or not at all, readable by us alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = folder / f".{_FILE}.{os.getpid()}"
+    partial = folder / f".{SECRETS}.{os.getpid()}"
     descriptor = os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(asdict(known), file, indent=2)
         file.flush()
         os.fsync(file.fileno())
-    partial.rename(folder / _FILE)
+    partial.rename(folder / SECRETS)

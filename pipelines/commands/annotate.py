@@ -8,6 +8,7 @@ import typer
 from pipelines.commands.annotate_blind import blind
 from pipelines.commands.annotate_gold import budget, gold
 from pipelines.commands.annotate_report import report
+from pipelines.commands.doctor import tell
 from pipelines.commands.options import AsJson, DryRun, Root
 from pipelines.commands.reply import in_columns, progress_bars, reply
 
@@ -102,6 +103,16 @@ def status(root: Root = ZONE, as_json: AsJson = False) -> None:
     reply(found, [f"Label Studio is {found['state']}{where}", *people], as_json=as_json)
 
 
+def doctor(root: Root = ZONE, as_json: AsJson = False) -> None:
+    """Examine keys, server, accounts, projects and answers; each line says what to do.
+
+    Example: flywheel annotate doctor
+    """
+    from pipelines.labelling.examination import examine_desk
+
+    tell(examine_desk(root), as_json=as_json)
+
+
 def annotate_app() -> typer.Typer:
     """Put the commands about annotators together."""
     app = typer.Typer(
@@ -113,7 +124,7 @@ def annotate_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     commands: dict[str, Any] = {
-        "up": up, "down": down, "status": status, "report": report, "gold": gold,
+        "up": up, "down": down, "status": status, "doctor": doctor, "report": report, "gold": gold,
         "budget": budget, "blind": blind,
     }  # fmt: skip
     for name, command in commands.items():

@@ -1,12 +1,16 @@
 """`flywheel doctor`: is this machine, this installation and this zone in order?"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.commands.options import AsJson
 from pipelines.commands.reply import reply
+
+if TYPE_CHECKING:
+    from pipelines.examining import Finding
 
 
 def doctor(
@@ -22,11 +26,15 @@ def doctor(
 
     Example: flywheel doctor --root .flywheel/demo/ours-7
     """
-    from dataclasses import asdict
-
     from pipelines.examining import examine
 
-    findings = examine(root, sets=sets)
+    tell(examine(root, sets=sets), as_json=as_json)
+
+
+def tell(findings: "Sequence[Finding]", *, as_json: bool) -> None:
+    """Print what was found, a line each; end with 1 where something is bad."""
+    from dataclasses import asdict
+
     marks = {"ok": "ok  ", "note": "note", "bad": "BAD "}
     reply(
         {"findings": [asdict(each) for each in findings]},

@@ -10,6 +10,7 @@ from real_server import ANNOTATORS, INTERFACES, silent
 from annotation.client import LabelStudioClient
 from annotation.server import read_or_make_secrets, server_status
 from data_contracts.errors import FlywheelError
+from pipelines.labelling.examination import examine_desk
 from pipelines.labelling.ledger import open_ledger, projects_of
 from pipelines.labelling.service import TOKEN, bring_up, server_folder
 
@@ -74,3 +75,18 @@ def test_nobody_at_the_address_is_one_sentence():
     with pytest.raises(FlywheelError, match="does not answer") as refused:
         LabelStudioClient("http://127.0.0.1:9", "x" * 40).whoami()
     assert "\n" not in str(refused.value)
+
+
+def test_the_doctor_finds_a_sound_desk_sound_and_an_altered_interface(studio_root, lead):
+    assert {each.state for each in examine_desk(studio_root)} <= {"ok", "note"}
+    row = projects_of(open_ledger(studio_root))[0]
+    where = f"api/projects/{row.project_id}/"
+    before = lead.request("GET", where)["label_config"]
+    try:
+        lead.request("PATCH", where, json={"label_config": f"{before}<!-- by hand -->"})
+        (told,) = (each for each in examine_desk(studio_root) if each.subject == "projects")
+        assert told.state == "bad"
+        assert f"{row.interface} of {row.annotator_id} shows an older interface" in told.says
+    finally:
+        lead.request("PATCH", where, json={"label_config": before})
+    assert {each.state for each in examine_desk(studio_root)} <= {"ok", "note"}
