@@ -19,6 +19,7 @@ class QueueRules:
     settled: float = 0.98  # a pair is closed when one side is this likely
     least: int = 1  # answers before a pair may be closed
     most: int = 9  # answers after which nobody is asked again
+    worth: float = 0.0  # of the best question's gain; what tells less is not asked at all
     per_prompt: int = 1  # new questions about one prompt in one round
 
     def __post_init__(self) -> None:
@@ -26,6 +27,8 @@ class QueueRules:
             raise ContractError("queue: exploration is a share in [0, 1], settled one in (.5, 1]")
         if not 0 <= self.least <= self.most or self.per_prompt < 1:
             raise ContractError("queue: 0 <= least <= most, and per_prompt at least 1")
+        if not 0 <= self.worth <= 1:
+            raise ContractError(f"queue: worth is {self.worth}; give a share in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,8 @@ def next_questions(
     """Choose one round: the most telling pairs of a question and a person, some at random.
 
     Nobody is asked the same pair twice. Overlap follows from what is known: a settled pair is
-    closed, one on which annotators split stays open until *most*.
+    closed, one on which annotators split stays open until *most*. With *worth* above 0 a budget
+    is a limit, not a target: who guesses is asked what is drawn at random, and little else.
 
     Args:
         belief: of p pairs.
@@ -100,10 +104,12 @@ def _spend(
     order = order[: int(allowed.sum())]
     total = int(work.sum())
     explore = order[rng.permutation(len(order))]
+    best = gain[allowed].max(initial=0.0)
+    telling = order[: int((allowed & (gain >= rules.worth * best)).sum())]
     turns = rng.random(total) < rules.exploration
     left, taken = work.copy(), np.zeros(pairs, np.int64)
     of_prompt = np.zeros(int(prompt.max(initial=-1)) + 1, np.int64)
-    streams = {True: iter(explore.tolist()), False: iter(order.tolist())}
+    streams = {True: iter(explore.tolist()), False: iter(telling.tolist())}
     used: set[int] = set()
     found: list[tuple[int, int]] = []
     for turn in turns.tolist():

@@ -66,10 +66,27 @@ def test_one_prompt_does_not_take_the_round():
     assert sorted(prompt[more.pair]) == [0, 1]
 
 
-def test_who_guesses_gets_what_is_left():
-    more = ask([0.0, 3.0], people=2, budget=1, slope=np.array([0.0, 1.0]))
+def test_who_guesses_gets_what_is_left_or_nothing():
+    guesses = {"people": 2, "budget": 1, "slope": np.array([0.0, 1.0])}
+    more = ask([0.0, 3.0], **guesses)
     told = dict(zip(more.annotator.tolist(), more.pair.tolist(), strict=True))
     assert told == {1: 0, 0: 1}
+    picky = replace(PLAIN, worth=0.3)
+    assert ask([0.0, 3.0], rules=picky, **guesses).annotator.tolist() == [1]
+
+
+def test_who_guesses_is_met_again_at_random():
+    """Else nobody would notice that she has learned."""
+    more = ask(np.zeros(400), budget=100, slope=np.array([0.01, 1.0]),
+               rules=replace(PLAIN, exploration=0.2, worth=0.3))  # fmt: skip
+    assert 5 < np.bincount(more.annotator)[0] < 60
+
+
+def test_a_budget_is_a_limit_and_not_a_target():
+    mean = np.repeat([0.0, 2.5], 5)
+    assert len(ask(mean, people=1, budget=10).pair) == 10
+    picky = replace(PLAIN, worth=0.3)
+    assert sorted(ask(mean, people=1, budget=10, rules=picky).pair) == list(range(5))
 
 
 def test_exploration_meets_pairs_that_tell_little():
@@ -88,7 +105,7 @@ def test_the_same_seed_gives_the_same_round():
 
 
 @pytest.mark.parametrize("wrong", [{"exploration": 1.5}, {"settled": 0.4}, {"least": 3, "most": 2},
-                                   {"per_prompt": 0}])  # fmt: skip
+                                   {"per_prompt": 0}, {"worth": -0.1}])  # fmt: skip
 def test_wrong_rules_are_refused(wrong):
     with pytest.raises(ContractError, match="queue"):
         QueueRules(**wrong)
