@@ -72,12 +72,16 @@ def main() -> None:
     parser.add_argument(
         "--arm", action="append", choices=ALL_ARMS, help="only these; base and ours are needed"
     )
+    parser.add_argument(
+        "--parallel", type=int, default=2, metavar="WHEELS", help="turned at once, a core each"
+    )
     told = parser.parse_args()
     options = DemoOptions(
         root=told.root,
         reports=told.reports,
         seeds=told.seed,
         arms=tuple(told.arm or ALL_ARMS),
+        parallel=told.parallel,
     )
     page = run_demo(options)
     demo = json.loads(page.with_suffix(".json").read_text("utf-8"))
