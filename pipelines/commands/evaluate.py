@@ -43,9 +43,11 @@ def evaluate(
     Both are sampled on prompts held out of training, scored, and held to every rule of the gate.
     Writes the comparison card with pictures and the same as JSON, and stores blind questions that
     `flywheel annotate blind` asks people. A dry run rehearses a share and estimates the time.
+    Ends with 3 where the gate would refuse.
 
     Example: flywheel evaluate 3f9c2a7be041 --against d70d5b8fe98e --prompts 32
     """
+    from pipelines.cli import REFUSED
     from pipelines.commands.live import live_bar
     from pipelines.commands.reply import in_columns, reply, spaced
     from pipelines.evaluation_run import EvaluationRequest, preview, run
@@ -91,3 +93,5 @@ def evaluate(
         f"report: {done['report']}",
     ]
     reply(done, lines, as_json=as_json)
+    if not done["passed"]:
+        raise typer.Exit(REFUSED)
