@@ -20,7 +20,8 @@ def find_one_sided(
 
     Args:
         exposures: EXPOSURE rows.
-        generations: generation_id, model_release; without that column nobody is named.
+        generations: generation_id, model_release; without that column nobody is named. What has no
+            release is one of its own.
         always: share in [0, 1].
         never: share in [0, 1].
 
@@ -29,7 +30,8 @@ def find_one_sided(
     """
     if exposures.num_rows == 0 or "model_release" not in generations.column_names:
         return []
-    releases = pc.dictionary_encode(generations["model_release"].combine_chunks())
+    named = generations["model_release"].combine_chunks()
+    releases = named.dictionary_encode(null_encoding="encode")
     if len(releases.dictionary) < 2:
         return []
     at = pc.index_in(

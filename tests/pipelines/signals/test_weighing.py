@@ -102,6 +102,11 @@ def test_who_praises_one_release_alone_counts_for_nothing():
     assert weighed.reasons.to_pylist() == [{"user_id": "b0", "reason": "one_sided", "group": None}]
     assert drop_counts(weighed.drops) == {"one_sided": 40}
     assert find_one_sided(table, generations().drop_columns(["model_release"])) == []
+    names = generations()["model_release"].to_pylist()
+    nameless = pa.array([name if name == "r0" else None for name in names], pa.string())
+    place = generations().column_names.index("model_release")
+    unnamed = generations().set_column(place, "model_release", nameless)
+    assert find_one_sided(table, unnamed) == ["b0"], "what has no release is one of its own"
 
 
 def test_nobody_gives_more_than_the_cap():
