@@ -74,6 +74,7 @@ def _content(demo: Demo) -> dict[str, Any]:
         "intents": evidence.intents(demo),
         "drops": evidence.drops(demo),
         "agreement": evidence.agreement(demo),
+        "little": evidence.agrees_little(demo),
         "decisions": own,
         "other_decisions": others,
         "curves": running.curve_plots(demo),
