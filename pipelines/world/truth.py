@@ -66,18 +66,31 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """True quality of n pictures; each array is (n,)."""
+    """True quality of n pictures or films; each array is (n,)."""
 
     prompt_alignment: Floats
     physical_plausibility: Floats
     aesthetics: Floats
     parses: npt.NDArray[np.bool_]
+    temporal_consistency: Floats | None = None  # of films
+
+    @property
+    def aspects(self) -> dict[str, Floats]:
+        """Return the aspects that apply, each (n,) in [0, 1]."""
+        found = {
+            "prompt_alignment": self.prompt_alignment,
+            "physical_plausibility": self.physical_plausibility,
+            "aesthetics": self.aesthetics,
+        }
+        if self.temporal_consistency is not None:
+            found["temporal_consistency"] = self.temporal_consistency
+        return found
 
     @property
     def overall(self) -> Floats:
         """Return the mean of the aspects times 100."""
-        aspects = self.prompt_alignment + self.physical_plausibility + self.aesthetics
-        return 100.0 * aspects / 3.0
+        aspects = list(self.aspects.values())
+        return 100.0 * sum(aspects[1:], aspects[0]) / len(aspects)
 
 
 def judge(pictures: npt.NDArray[np.uint8], requests: list[Request]) -> Truth:
@@ -98,7 +111,7 @@ def judge(pictures: npt.NDArray[np.uint8], requests: list[Request]) -> Truth:
             [_alignment(s, r) for s, r in zip(scenes, requests, strict=True)], float
         ),
         physical_plausibility=np.array([_plausibility(s) for s in scenes], float),
-        aesthetics=np.array([_aesthetics(s) for s in scenes], float),
+        aesthetics=np.array([aesthetics(s) for s in scenes], float),
         parses=np.array([s.parses for s in scenes], bool),
     )
 
@@ -221,11 +234,12 @@ def _plausibility(scene: Scene) -> float:
     total = len(scene.things) + scene.broken
     if not scene.things or not scene.has_ground:
         return 0.0
-    standing = sum(_rests(t, scene.things) for t in scene.things)
+    standing = sum(rests(t, scene.things) for t in scene.things)
     return float(standing / total)
 
 
-def _rests(thing: Seen, things: tuple[Seen, ...]) -> bool:
+def rests(thing: Seen, things: tuple[Seen, ...]) -> bool:
+    """Say whether *thing* stands on the ground or on another of the *things*."""
     bottom = thing.y + OBJECT
     if abs(bottom - GROUND_Y) <= 1:
         return True
@@ -235,8 +249,8 @@ def _rests(thing: Seen, things: tuple[Seen, ...]) -> bool:
     )
 
 
-def _aesthetics(scene: Scene) -> float:
-    """Mean of a clean sky and a whole ground."""
+def aesthetics(scene: Scene) -> float:
+    """Return the mean of a clean sky and a whole ground, in [0, 1]."""
     clean = max(0.0, 1.0 - scene.speckled / 0.06)
     whole = max(0.0, 1.0 - scene.ragged / 0.15)
     return (clean + whole) / 2
