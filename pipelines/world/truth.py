@@ -136,21 +136,26 @@ def read_scenes(pictures: npt.NDArray[np.uint8]) -> list[Scene]:
 
 
 def _matches(classes: npt.NDArray[np.int64]) -> Floats:
-    """Return (n, colour, shape, y, x): how well each shape fits at each offset, at most 1."""
+    """Return (n, colour, shape, y, x): how well each shape fits at each offset, at most 1.
+
+    A colour that a picture has too little of for any match is not looked for: it fits nowhere.
+    """
     names = np.arange(_FIRST_COLOUR, len(_NAMES))[None, :, None, None]
     colours: npt.NDArray[np.bool_] = classes[:, None] == names
-    windows: Any = np.lib.stride_tricks.sliding_window_view(
-        colours,
-        (OBJECT, OBJECT),
-        axis=(2, 3),  # type: ignore[call-overload]  # numpy's stubs know one axis only
-    )
-    n, c, h, w = windows.shape[:4]
-    kernel = np.stack([np.where(SHAPE_MASKS[s], 1.0, -1.0) for s in SHAPES])
     sizes = np.array([SHAPE_MASKS[s].sum() for s in SHAPES], np.float64)
-    flat = windows.reshape(n * c * h * w, OBJECT * OBJECT).astype(np.float32)
+    enough = colours.sum((2, 3)) >= _MATCH * sizes.min()
+    windows: Any = np.lib.stride_tricks.sliding_window_view(
+        colours[enough],
+        (OBJECT, OBJECT),
+        axis=(1, 2),  # type: ignore[call-overload]  # numpy's stubs know one axis only
+    )
+    found, h, w = windows.shape[:3]
+    kernel = np.stack([np.where(SHAPE_MASKS[s], 1.0, -1.0) for s in SHAPES])
+    flat = windows.reshape(found * h * w, OBJECT * OBJECT).astype(np.float32)
     net = flat @ kernel.reshape(len(SHAPES), -1).T.astype(np.float32)  # whole numbers, exact
-    score = (net / sizes).round(3)
-    return score.reshape(n, c, h, w, len(SHAPES)).transpose(0, 1, 4, 2, 3)
+    score = np.full((*enough.shape, len(SHAPES), h, w), -1.0)
+    score[enough] = (net / sizes).round(3).reshape(found, h, w, len(SHAPES)).transpose(0, 3, 1, 2)
+    return score
 
 
 def _read_scene(classes: npt.NDArray[np.int64], matches: Floats) -> Scene:
