@@ -251,3 +251,13 @@ def test_a_crew_that_hardly_agrees_is_said_to(alphas, said):
         {"arm": "ours", "turn": 1, "aspect": "overall", "alpha": alpha} for alpha in alphas
     ]
     assert ("hardly agree beyond chance" in render_report(demo)) is said
+
+
+@pytest.mark.parametrize(("modality", "word"), [("video", "films"), ("image", "pictures")])
+def test_a_report_says_what_was_drawn(modality, word):
+    demo = fake_demo()
+    demo["settings"] = {"studio": {"modality": modality}}
+    page = render_report(demo)
+    assert f"How good the {word} are" in page
+    assert f'class="drawn {word}"' in page
+    assert ("its frames from left to right" in page) is (word == "films")
