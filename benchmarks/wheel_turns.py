@@ -75,6 +75,8 @@ def main() -> None:
     parser.add_argument(
         "--parallel", type=int, default=2, metavar="WHEELS", help="turned at once, a core each"
     )
+    parser.add_argument("--films", action="store_true", help="a studio of films, not of pictures")
+    parser.add_argument("--settings", type=Path, help="TOML; what it leaves out has its default")
     told = parser.parse_args()
     options = DemoOptions(
         root=told.root,
@@ -82,12 +84,15 @@ def main() -> None:
         seeds=told.seed,
         arms=tuple(told.arm or ALL_ARMS),
         parallel=told.parallel,
+        films=told.films,
+        settings=told.settings,
     )
     page = run_demo(options)
     demo = json.loads(page.with_suffix(".json").read_text("utf-8"))
     result = {
         "claim": (__doc__ or "").splitlines()[0],
         "simulated": True,
+        "media": "films" if demo["settings"]["studio"]["modality"] == "video" else "pictures",
         "seeds": told.seed,
         "turns": _turns(demo),
         "bars": bars(demo),
