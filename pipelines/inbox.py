@@ -1,8 +1,8 @@
 """The folder in which deliveries arrive: what a product sampled, and what its users did.
 
     <root>/inbox/<turn>/prompts.parquet      prompts as asked
-    <root>/inbox/<turn>/generations.parquet  one row a picture; `blob` is the digest of its file
-    <root>/inbox/<turn>/media/<digest>.png
+    <root>/inbox/<turn>/generations.parquet  a row a picture or text; `blob` is its digest
+    <root>/inbox/<turn>/media/<digest>.png   a text is <digest>.txt
     <root>/inbox/<turn>/events.parquet       or .jsonl, .csv
     <root>/inbox/<turn>/delivery.json        written last: the delivery is whole
 
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from data_contracts.errors import FlywheelError
 
 _MARK: Final = "delivery.json"
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class Inbox:
@@ -52,7 +53,8 @@ class Inbox:
         folder = self.folder(turn)
         (folder / "media").mkdir(parents=True, exist_ok=True)
         for digest, content in media.items():
-            (folder / "media" / f"{digest}.png").write_bytes(content)
+            kind = "png" if content.startswith(_PNG) else "txt"
+            (folder / "media" / f"{digest}.{kind}").write_bytes(content)
         for name, table in (
             ("prompts", prompts),
             ("generations", generations),
@@ -86,6 +88,8 @@ class Inbox:
             FlywheelError: the file is missing or is not what its name says.
         """
         file = self.folder(turn) / "media" / f"{digest}.png"
+        if not file.is_file() and file.with_suffix(".txt").is_file():
+            file = file.with_suffix(".txt")
         try:
             content = file.read_bytes()
         except OSError as error:

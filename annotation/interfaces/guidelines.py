@@ -11,6 +11,8 @@ _OPENING = {
     "pair": "Which is better for what was asked, A or B? Press 1 to 6, then Ctrl+Enter.",
     "blind": "Which is better for what was asked, A or B? Press 1 to 6, then Ctrl+Enter. Who made "
     "which is hidden; take your time and do not guess.",
+    "edit": "Rewrite the text on the right as it should have been, change no more than is needed, "
+    "say why with a key, then Ctrl+Enter. Press {focus} to write, Escape to stop writing.",
     "critique": "How good is it? Press a question's number once for each star, then Ctrl+Enter.",
 }
 _CLOSING = "Escape closes this; <i>Instructions</i> above opens it again."

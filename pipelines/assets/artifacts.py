@@ -15,6 +15,7 @@ from data_contracts.labels import GENERAL
 from data_contracts.schemas import GENERATION, PROMPT
 from pipelines.assets.turns import TURNS
 from pipelines.intake.images import check_image
+from pipelines.intake.texts import check_text
 from pipelines.io_managers import PARENTS
 from pipelines.resources import Wheel
 from pipelines.stores.digests import file_digest
@@ -56,13 +57,16 @@ def generations(
             f"generations: {len(unknown)} prompts are unknown (first: {min(unknown)}); "
             "deliver their prompts with them"
         )
-    digests = pc.unique(raw_generations["blob"].drop_null()).to_pylist()
+    made = raw_generations.filter(raw_generations["blob"].is_valid())
+    digests = pc.unique(made["blob"]).to_pylist()
+    texts = set(made.filter(pc.equal(made["modality"], "text"))["blob"].to_pylist())
     blobs = wheel.stores.blobs
     new = sorted(d for d in digests if not blobs.has(d))
     for start in range(0, len(new), _PART):
-        part = [wheel.inbox.media(context.partition_key, d) for d in new[start : start + _PART]]
-        for content in part:
-            check_image(content)
+        names = new[start : start + _PART]
+        part = [wheel.inbox.media(context.partition_key, name) for name in names]
+        for name, content in zip(names, part, strict=True):
+            (check_text if name in texts else check_image)(content)
         blobs.put_many(part)
     return dg.Output(raw_generations, metadata={"media": len(digests)})
 

@@ -55,7 +55,7 @@ SNAPSHOT_POINTER = "preferences/preference_snapshot"
         "trusted_signals": dg.AssetIn(["signals", "trusted_signals"]),
         "exposures": dg.AssetIn(["signals", "exposures"]),
         "prompts": dg.AssetIn(["artifacts", "prompts"]),
-        "generations": dg.AssetIn(["artifacts", "generations"]),
+        "generations": dg.AssetIn(["annotation", "all_generations"]),
     },
     deps=[dg.AssetKey(["annotation", "annotations"])],
 )
