@@ -18,7 +18,7 @@ def edit_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[Reas
                    m.medium(modality, "only", sync=False, marks=False))  # fmt: skip
     field = m.tag("TextArea", name=EDITED, toName="only", value="$only", rows="12",
                   maxSubmissions="1", editable="true", showSubmitButton="false",
-                  transcription="false")  # fmt: skip
+                  allowSubmit="false", transcription="false")  # fmt: skip
     after = m.box("fw-card fw-edited", m.words("fw-title", "Your version"), field)
     why = [
         m.tag("Choice", value=reason.says, alias=reason.code, hint=reason.means, hotkey=key,
@@ -35,6 +35,6 @@ def edit_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[Reas
                   m.tag("Choices", *why, name=WHY, toName="only", choice="multiple",
                         layout="inline")),
             m.box("fw-verdict", m.choices(OVERALL, "only", REFUSALS, required=None),
-                  m.submitting(modality)),
+                  m.submitting(modality, writes=True)),
         ),
     )  # fmt: skip
