@@ -190,7 +190,7 @@ def build_door(
             if name.lower().decode() not in _HOP
         ]
         response: Response
-        if page and answer.headers.get("content-type", "").startswith("text/html"):
+        if page and _readable_page(answer.headers):
             content = with_keys(await answer.aread())
             await answer.aclose()
             response = Response(content, answer.status_code)
@@ -226,6 +226,12 @@ def build_door(
 
 async def _refuse(_request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error}\n", 403, headers={"Cache-Control": "no-store"})
+
+
+def _readable_page(headers: Mapping[str, str]) -> bool:
+    """Say whether an answer is HTML that nobody packed on the way."""
+    is_page = headers.get("content-type", "").startswith("text/html")
+    return is_page and "content-encoding" not in headers
 
 
 def _assigned(ledger: sa.Engine, assignment: str, side: str, user: int) -> str:

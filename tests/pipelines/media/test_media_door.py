@@ -85,7 +85,7 @@ def test_pages_ask_for_our_keys_and_nothing_else_is_changed(tmp_path):
     def upstream(request):
         asked.append(request.headers["accept-encoding"])
         kind = {"content-type": "text/html; charset=utf-8", "set-cookie": COOKIES[0]}
-        return httpx.Response(200, content=page, headers=kind)
+        return httpx.Response(200, content=Told(page), headers=kind)
 
     door = build_door(
         open_stores(tmp_path).blobs, open_ledger(tmp_path), zone_key(tmp_path),
