@@ -103,7 +103,7 @@ def interface_named(name: str) -> Interface:
         FlywheelError: there is none of that name.
     """
     form, _, modality = name.partition("_")
-    known = {each: each for each in FORMS}
+    known: dict[str, Form] = {each: each for each in FORMS}
     if name not in INTERFACES:
         raise FlywheelError(
             f"interface: there is no {name[:40]}; use one of {', '.join(INTERFACES)}"

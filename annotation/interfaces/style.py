@@ -57,7 +57,7 @@ STYLE: Final = """
 .fw .lsf-choice .ant-radio-wrapper-checked,
 .fw .lsf-choice .ant-checkbox-wrapper-checked { background: #1f6feb; border-color: #1f6feb;
   color: #fff; }
-.fw .lsf-choice .ant-checkbox-wrapper-checked > span > span { color: #fff; }
+.fw .lsf-choice .ant-checkbox-wrapper-checked span { color: #fff; }
 .fw-judged { background: #fff; border: 1px solid #d0d7de; border-radius: 10px;
   padding: 8px 12px; }
 .fw-pair .fw-judged, .fw-edit .fw-judged { position: sticky; bottom: 0; z-index: 20;
