@@ -153,6 +153,8 @@ def _record_originals(connection: sa.Connection, questions: Sequence[Question]) 
         for q in questions
         if q.original is not None
     }
+    if not asked:
+        return
     known = set(
         connection.execute(
             sa.select(ORIGINALS.c.generation_id).where(ORIGINALS.c.generation_id.in_(list(asked)))

@@ -118,13 +118,27 @@ def test_an_interface_is_labelled_by_keyboard_and_read_back(
     assert max(below) <= 900, "media and verdict fit one view, without scrolling"
 
 
-def test_what_was_written_by_keyboard_is_a_generation(studio_root, tasks):
-    """After `test_an_interface_is_labelled_by_keyboard_and_read_back[edit_text]` alone."""
-    task = tasks["edit_text"]
-    found = edited_generations(open_ledger(studio_root), "browser").to_pylist()
-    [row] = [each for each in found if each["parent_generation_id"] == task.left_id]
+def test_what_was_written_by_keyboard_is_a_generation(browser, studio_root, tasks, lead):
+    """Enter and Shift+Enter are lines, letters are words, and white space stays as it was."""
+    ledger, before = open_ledger(studio_root), "  A disc.\n\n  It are red \U0001f4a1. \n"
+    shown = Shown(generation_id="gb_written", modality="text", text=before)
+    original = Original(tenant_id="studio", project_id="film", prompt_id="pb")
+    asked = Question(task_id="tb_written", prompt="a disc", first=shown, original=original)
+    plan_assignments(ledger, "written", [asked], overlap=1)
+    push_assignments(studio_root, lead)
+    [task] = assignments(ledger, "written")
+    seat = Seat(browser, studio_root, task)
+    seat.open_task()
+    seat.press("w", "Control+End", *"So 1.", "Enter", *"w", "Shift+Enter", *"x", "Escape", "c")
+    seat.submit()
+    seat.close()
+    sync_answers(studio_root, lead)
+    [row] = edited_generations(ledger, "written").to_pylist()
     written = open_stores(studio_root).blobs.get(row["blob"]).decode()
-    assert written == task.data["only"] + "So as w."
+    assert written == before + "So 1.\nw\nx"
+    assert row["parent_generation_id"] == "gb_written"
+    assert seat.errors == []
+    assert seat.hosts == {"127.0.0.1"}
 
 
 def test_the_cursor_goes_into_a_comment_and_out_again_without_a_mouse(
