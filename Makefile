@@ -48,8 +48,10 @@ check: setup ## lint, types, walls
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-backbone: setup ## make backbone/tiny again (about an hour on one core)
+backbone: setup ## make the tiny checkpoints again (about two hours on one core)
 	$(BIN)/python -m pipelines.world.pretrain --out backbone/tiny
+	$(BIN)/python -m pipelines.world.pretrain --out backbone/tiny_films --language-from backbone/tiny \
+	  --film-steps 3000
 
 bench: setup ## measure; one file a claim
 	$(BIN)/python -m benchmarks

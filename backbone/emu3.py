@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from backbone.grammar import PictureGrammar, read_grid
+from backbone.grammar import VisualGrammar, read_grid
 from backbone.picture_codec import PictureCodec
 from backbone.protocol import Codes, Pixels
 from backbone.tokens import (
@@ -26,14 +27,15 @@ from backbone.tokens import (
     EOS,
     IMAGE_END,
     Grid,
-    image_prompt,
     text_prompt,
     token_ids,
+    visual_prompt,
     visual_token,
 )
 from data_contracts.errors import FlywheelError, ShapeError
 
 STUDIO_GRID: Final = Grid(height=8, width=8)
+FILM_GRID: Final = Grid(frames=4, height=8, width=8)
 Progress = Callable[[int], None]
 
 
@@ -96,6 +98,11 @@ class Emu3Backbone:
         model.to(device or best_device())
         return backbone
 
+    def of_frames(self, frames: int) -> "Emu3Backbone":
+        """Return the same model, drawing films of so many frames; of one: pictures."""
+        grid = replace(self.grid, frames=frames)
+        return Emu3Backbone(self.model, self.tokenizer, grid=grid, batch_size=self.batch_size)
+
     @property
     def device(self) -> torch.device:
         """Return where the weights are."""
@@ -106,45 +113,60 @@ class Emu3Backbone:
         self.model.save_pretrained(folder, safe_serialization=True)
         self.tokenizer.save_pretrained(folder)
 
-    # Pictures <-> codes -----------------------------------------------------------------
+    # Pictures and films <-> codes -------------------------------------------------------
 
     @torch.inference_mode()
     def tokenise(self, pictures: Pixels) -> list[Codes]:
-        """Turn (n, height, width, 3) pictures into n (grid height, grid width) code arrays.
+        """Turn n pictures or films into n code arrays of the grid's shape.
+
+        Args:
+            pictures: (n, height, width, 3); of a grid with frames (n, frames, height, width, 3).
 
         Raises:
-            ShapeError: the pictures' size does not fit the grid.
+            ShapeError: the size does not fit the grid.
         """
-        factor = self.model.model.vqmodel.spatial_scale_factor
-        size = (self.grid.height * factor, self.grid.width * factor)
-        if pictures.ndim != 4 or pictures.shape[1:] != (*size, 3):
+        size = self._size
+        if pictures.shape[1:] != (*self.grid.shape[:-2], *size):
             raise ShapeError(
-                f"pictures of shape {pictures.shape[1:]} do not fit the grid; it takes {(*size, 3)}"
+                f"media of shape {pictures.shape[1:]} do not fit the grid; "
+                f"it takes {(*self.grid.shape[:-2], *size)}"
             )
-        codes: list[Codes] = []
-        for start in range(0, len(pictures), self.batch_size):
+        frames = pictures.reshape(-1, *size)
+        codes = [np.empty((0, self.grid.height, self.grid.width), np.int64)]
+        for start in range(0, len(frames), self.batch_size):
             # A flipped or cut view is as good as a copy to numpy, but not to torch.
-            part = np.ascontiguousarray(pictures[start : start + self.batch_size])
+            part = np.ascontiguousarray(frames[start : start + self.batch_size])
             raw = torch.from_numpy(part).to(self.device).permute(0, 3, 1, 2)
-            codes.extend(self.codec.codes(raw.float() / 127.5 - 1.0).cpu().numpy())
-        return codes
+            codes.append(self.codec.codes(raw.float() / 127.5 - 1.0).cpu().numpy())
+        return list(np.concatenate(codes).reshape(-1, *self.grid.shape))
 
     @torch.inference_mode()
     def decode(self, codes: Sequence[Codes]) -> Pixels:
-        """Turn n code arrays into (n, height, width, 3) RGB."""
-        factor = self.model.model.vqmodel.spatial_scale_factor
-        parts = [np.empty((0, self.grid.height * factor, self.grid.width * factor, 3), np.uint8)]
-        for start in range(0, len(codes), self.batch_size):
-            batch = torch.from_numpy(np.stack(codes[start : start + self.batch_size]))
+        """Turn n code arrays into (n, height, width, 3) RGB, or films with frames in between."""
+        frames = np.array(codes, np.int64).reshape(-1, self.grid.height, self.grid.width)
+        parts = [np.empty((0, *self._size), np.uint8)]
+        for start in range(0, len(frames), self.batch_size):
+            batch = torch.from_numpy(frames[start : start + self.batch_size])
             values = self.codec.pictures(batch.to(self.device))
             rgb = ((values.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
             parts.append(rgb.permute(0, 2, 3, 1).cpu().numpy())
-        return np.concatenate(parts)
+        return np.concatenate(parts).reshape(-1, *self.grid.shape[:-2], *self._size)
+
+    @property
+    def _size(self) -> tuple[int, int, int]:
+        """Return the shape of one picture or frame in pixels."""
+        factor = self.model.model.vqmodel.spatial_scale_factor
+        return self.grid.height * factor, self.grid.width * factor, 3
 
     def completion(self, codes: Codes) -> str:
-        """Write a picture as the text that the model would have generated."""
-        rows = ["".join(visual_token(int(c)) for c in row) + END_OF_LINE for row in codes]
-        return "".join(rows) + END_OF_FRAME + IMAGE_END + EOS
+        """Write a picture or film as the text that the model would have generated."""
+        frames = codes.reshape(-1, *codes.shape[-2:])
+        written = "".join(
+            "".join("".join(visual_token(int(c)) for c in row) + END_OF_LINE for row in frame)
+            + END_OF_FRAME
+            for frame in frames
+        )
+        return written + IMAGE_END + EOS
 
     # Sequences --------------------------------------------------------------------------
 
@@ -194,20 +216,18 @@ class Emu3Backbone:
         temperature: float = 1.0,
         progress: Progress | None = None,
     ) -> list[Codes | None]:
-        """Sample one picture a text; None where an unconstrained sample is malformed.
+        """Sample one picture or film a text; None where an unconstrained sample is malformed.
 
-        The same texts, seed and batch size give the same pictures.
+        The same texts, seed and batch size give the same media.
         """
         pictures: list[Codes | None] = []
         for start in range(0, len(texts), self.batch_size):
-            prompts = [image_prompt(t, self.grid) for t in texts[start : start + self.batch_size]]
+            prompts = [visual_prompt(t, self.grid) for t in texts[start : start + self.batch_size]]
             extra = self._grammar if grammar else None
             rows = self._sample(
                 prompts, batch_seed(seed, start), self.grid.tokens + 3, temperature, extra
             )
-            for row in rows:
-                grid = read_grid(row, self.grid, self.ids)
-                pictures.append(None if grid is None else np.array(grid, np.int64))
+            pictures += [read_grid(row, self.grid, self.ids) for row in rows]
             if progress is not None:
                 progress(len(prompts))
         return pictures
@@ -222,7 +242,7 @@ class Emu3Backbone:
         return answers
 
     def _grammar(self, prompt_length: int) -> LogitsProcessorList:
-        rule = PictureGrammar(
+        rule = VisualGrammar(
             prompt_length=prompt_length,
             grid=self.grid,
             ids=self.ids,

@@ -1,21 +1,26 @@
-"""Which tokens may follow inside a picture, so that sampled grids are valid by construction."""
+"""Which tokens may follow inside a picture or film, so that samples are valid by construction."""
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor
 
+from backbone.protocol import Codes
 from backbone.tokens import Grid, Ids
 
 
 def allowed_tokens(step: int, grid: Grid, ids: Ids) -> tuple[int, ...]:
-    """Return the tokens that may stand *step* tokens after the picture's beginning."""
+    """Return the tokens that may stand *step* tokens after the beginning of picture or film."""
     if step < grid.tokens:
-        end_of_row = step % (grid.width + 1) == grid.width
+        place = step % (grid.frame_tokens + 1)
+        if place == grid.frame_tokens:
+            return (ids.end_of_frame,)
+        end_of_row = place % (grid.width + 1) == grid.width
         return (ids.end_of_line,) if end_of_row else ids.visual
     closing = (ids.end_of_frame, ids.image_end, ids.eos)
     return closing[step - grid.tokens : step - grid.tokens + 1] or (ids.pad,)
 
 
-class PictureGrammar(LogitsProcessor):
+class VisualGrammar(LogitsProcessor):
     """Masks every token that the grid does not allow at this place."""
 
     def __init__(self, *, prompt_length: int, grid: Grid, ids: Ids, vocabulary: int) -> None:
@@ -35,21 +40,30 @@ class PictureGrammar(LogitsProcessor):
         return scores + self._masks[allowed]
 
 
-def read_grid(tokens: list[int], grid: Grid, ids: Ids) -> list[list[int]] | None:
-    """Return the codebook entries of a sampled picture row by row, or None if it is malformed.
+def written_ids(codes: Codes, grid: Grid, ids: Ids) -> list[int]:
+    """Return the tokens of a picture or film from its first code to the end of the text."""
+    frames = np.full((grid.frames, grid.frame_tokens + 1), ids.end_of_frame)
+    rows = frames[:, :-1].reshape(grid.frames, grid.height, grid.width + 1)
+    rows[..., :-1] = np.array(ids.visual)[codes]
+    rows[..., -1] = ids.end_of_line
+    frames[:, :-1] = rows.reshape(grid.frames, -1)
+    return [*frames.ravel().tolist(), ids.image_end, ids.eos]
 
-    Well-formed is what the grammar would have allowed: the whole grid, its end, nothing after it
-    but padding.
+
+def read_grid(tokens: list[int], grid: Grid, ids: Ids) -> Codes | None:
+    """Return the codebook entries of a sample in the grid's shape, or None if it is malformed.
+
+    Well-formed is what the grammar would have allowed: every frame whole, the end, nothing after
+    it but padding.
     """
-    closing = [ids.end_of_frame, ids.image_end, ids.eos]
-    after = tokens[grid.tokens :]
-    if after[:3] != closing or any(token != ids.pad for token in after[3:]):
+    length = grid.tokens + 3
+    if len(tokens) < length or any(token != ids.pad for token in tokens[length:]):
         return None
     code_of = {token: code for code, token in enumerate(ids.visual)}
-    rows: list[list[int]] = []
-    for r in range(grid.height):
-        row = tokens[r * (grid.width + 1) : (r + 1) * (grid.width + 1)]
-        if row[-1] != ids.end_of_line or any(t not in code_of for t in row[:-1]):
-            return None
-        rows.append([code_of[t] for t in row[:-1]])
-    return rows
+    codes = np.array([code_of.get(token, -1) for token in tokens[: length - 2]], np.int64)
+    frames = codes.reshape(grid.frames, -1)
+    rows = frames[:, :-1].reshape(grid.frames, grid.height, grid.width + 1)
+    found: Codes = rows[..., :-1].reshape(grid.shape)
+    if (found < 0).any() or written_ids(found, grid, ids) != tokens[:length]:
+        return None
+    return found

@@ -9,22 +9,25 @@ import numpy.typing as npt
 
 from backbone.tokens import Grid
 
-Codes = npt.NDArray[np.int64]  # (height, width) codebook entries
-Pixels = npt.NDArray[np.uint8]  # (n, height, width, 3)
+Codes = npt.NDArray[np.int64]  # (height, width) codebook entries, or (frames, height, width)
+Pixels = npt.NDArray[np.uint8]  # (n, height, width, 3), or (n, frames, height, width, 3)
 
 
 class Backbone(Protocol):
-    """One transformer for text and pictures: tokenise, score, generate, decode."""
+    """One transformer for text, pictures and films: tokenise, score, generate, decode.
+
+    It draws what its grid says: pictures, or films where the grid has more than one frame.
+    """
 
     @property
     def grid(self) -> Grid: ...
 
     def tokenise(self, pictures: Pixels) -> list[Codes]:
-        """Turn n pictures into codebook entries."""
+        """Turn n pictures, or n films, into codebook entries."""
         ...
 
     def completion(self, codes: Codes) -> str:
-        """Write a picture as the text that the model would have generated."""
+        """Write a picture or film as the text that the model would have generated."""
         ...
 
     def sequence_logprobs(
@@ -42,7 +45,7 @@ class Backbone(Protocol):
         temperature: float = 1.0,
         progress: Callable[[int], None] | None = None,
     ) -> list[Codes | None]:
-        """Sample one picture a text; None where an unconstrained sample is malformed."""
+        """Sample one picture or film a text; None where an unconstrained sample is malformed."""
         ...
 
     def write(self, texts: Sequence[str], *, seed: int, max_tokens: int) -> list[str]:
@@ -50,7 +53,7 @@ class Backbone(Protocol):
         ...
 
     def decode(self, codes: Sequence[Codes]) -> Pixels:
-        """Turn codebook entries into pictures."""
+        """Turn codebook entries into pictures or films."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -67,23 +67,40 @@ def build_tokenizer(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """A picture's size in visual tokens."""
+    """The size of a picture in visual tokens, or of a film: one that has more than one frame."""
 
     height: int
     width: int
+    frames: int = 1
+
+    @property
+    def frame_tokens(self) -> int:
+        """Return how many tokens one frame takes, ends of lines included, without its own end."""
+        return self.height * (self.width + 1)
 
     @property
     def tokens(self) -> int:
-        """Return how many tokens the picture's body takes, ends of lines included."""
-        return self.height * (self.width + 1)
+        """Return how many tokens stand before the end of the last frame."""
+        return self.frames * (self.frame_tokens + 1) - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of the codes: (height, width), or (frames, height, width) of a film."""
+        rows_and_columns = (self.height, self.width)
+        return rows_and_columns if self.frames == 1 else (self.frames, *rows_and_columns)
+
+    @property
+    def meta(self) -> str:
+        """Return the size as it is written into prompts; a film's begins with its frames."""
+        return "*".join(str(size) for size in self.shape)
 
 
-def image_prompt(text: str, grid: Grid) -> str:
-    """Return the text that asks for a picture of *text*, up to where its tokens begin.
+def visual_prompt(text: str, grid: Grid) -> str:
+    """Return the text that asks for a picture or film of *text*, up to where its tokens begin.
 
     Names of structure tokens in *text* are taken apart, so that nobody can smuggle them in.
     """
-    return f"{BOS}{plain(text)}{IMAGE_START}{grid.height}*{grid.width}{IMAGE_TOKEN}"
+    return f"{BOS}{plain(text)}{IMAGE_START}{grid.meta}{IMAGE_TOKEN}"
 
 
 def text_prompt(text: str) -> str:

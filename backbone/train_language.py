@@ -1,17 +1,19 @@
 """Pre-trains the tiny backbone's language model on prompts and pictures as token sequences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from backbone.emu3 import Emu3Backbone
+from backbone.grammar import written_ids
 from backbone.protocol import Codes
-from backbone.tokens import image_prompt
+from backbone.tokens import Grid, visual_prompt
 from data_contracts.errors import ShapeError
 
 Progress = Callable[[int, float, float | None], None]
@@ -24,7 +26,7 @@ _EMBEDDING_SHARE: Final = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageRun:
-    """How pre-training went; losses in nats a token of the picture."""
+    """How pre-training went; losses in nats a token of picture or film."""
 
     train: tuple[tuple[int, float], ...]
     held_out: tuple[tuple[int, float], ...]
@@ -47,7 +49,7 @@ def train_language(
     Args:
         backbone: a tiny Emu3 whose tokenizer is trained already.
         texts: n prompts.
-        codes: n pictures in visual tokens.
+        codes: n pictures or films in visual tokens.
         held_out: how many of the last examples are kept to measure the likelihood.
         steps: optimiser steps.
         batch_size: examples a step.
@@ -81,14 +83,10 @@ def train_language(
         )
         for optimiser in optimisers
     ]
-    rng = np.random.default_rng(seed)
-    order = np.concatenate(
-        [rng.permutation(len(train_ids)) for _ in range(steps * batch_size // len(train_ids) + 1)]
-    )
+    batches = _batches(train_ids, backbone.ids.pad, steps=steps, size=batch_size, seed=seed)
     train: list[tuple[int, float]] = []
     test: list[tuple[int, float]] = []
-    for step in range(steps):
-        rows = torch.from_numpy(order[step * batch_size : (step + 1) * batch_size])
+    for step, rows in enumerate(batches):
         loss, spelling = _losses(backbone, train_ids[rows], train_scored[rows])
         model.zero_grad()
         (loss + _SPELLING * spelling).backward()
@@ -126,28 +124,62 @@ def _optimisers(backbone: Emu3Backbone, learning_rate: float) -> list[torch.opti
 def _sequences(
     backbone: Emu3Backbone, texts: Sequence[str], codes: Sequence[Codes]
 ) -> tuple[Tensor, Tensor]:
-    """Return (n, length) right-padded ids, and which of them are the picture's."""
-    prompts = [image_prompt(t, backbone.grid) for t in texts]
+    """Return (n, length) right-padded ids, and which of them are the picture's or film's."""
+    grids = [_grid_of(each) for each in codes]
+    prompts = [visual_prompt(t, grid) for t, grid in zip(texts, grids, strict=True)]
     heads = backbone.tokenizer(prompts, add_special_tokens=False)["input_ids"]
-    body = backbone.grid.tokens + 3
-    length = max(map(len, heads)) + body
-    ids = torch.full((len(heads), length), backbone.ids.pad, dtype=torch.long)
+    length = max(len(head) + grid.tokens + 3 for head, grid in zip(heads, grids, strict=True))
+    # Half the bytes of torch's own integers: films are long, and there are many.
+    ids = torch.full((len(heads), length), backbone.ids.pad, dtype=torch.int32)
     scored = torch.zeros((len(heads), length), dtype=torch.bool)
-    visual = np.array(backbone.ids.visual)
-    closing = [backbone.ids.end_of_frame, backbone.ids.image_end, backbone.ids.eos]
-    for i, (head, picture) in enumerate(zip(heads, codes, strict=True)):
-        rows = np.full((backbone.grid.height, backbone.grid.width + 1), backbone.ids.end_of_line)
-        rows[:, :-1] = visual[picture]
-        row = torch.from_numpy(np.concatenate([head, rows.ravel(), closing]))
+    for i, (head, each, grid) in enumerate(zip(heads, codes, grids, strict=True)):
+        row = torch.tensor([*head, *written_ids(each, grid, backbone.ids)], dtype=torch.int32)
         ids[i, : len(row)] = row
         scored[i, len(head) : len(row)] = True
     return ids, scored
 
 
+def _batches(
+    ids: Tensor, pad: int, *, steps: int, size: int, seed: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield the rows of each step: pictures alone or films alone, as often as there are of them.
+
+    A film beside pictures would make them as long as itself, and a film holds as many tokens as
+    several pictures: a step takes half as many. Each kind is seen whole before any of it again.
+    """
+    rng = np.random.default_rng(seed)
+    lengths = (ids != pad).sum(1).numpy()
+    is_film = lengths > 2 * lengths.min()
+    kinds = [
+        (rows, each)
+        for rows, each in ((np.flatnonzero(~is_film), size), (np.flatnonzero(is_film), size // 2))
+        if len(rows)
+    ]
+    orders = [
+        np.concatenate(
+            [rows[rng.permutation(len(rows))] for _ in range(steps * each // len(rows) + 1)]
+        )
+        for rows, each in kinds
+    ]
+    shares = np.array([len(rows) for rows, _ in kinds]) / len(ids)
+    which = rng.choice(len(kinds), size=steps, p=shares)
+    seen = [0] * len(kinds)
+    for kind in which:
+        each = kinds[kind][1]
+        yield orders[kind][seen[kind] : seen[kind] + each]
+        seen[kind] += each
+
+
+def _grid_of(codes: Codes) -> Grid:
+    frames = codes.shape[0] if codes.ndim == 3 else 1
+    return Grid(frames=frames, height=codes.shape[-2], width=codes.shape[-1])
+
+
 def _losses(backbone: Emu3Backbone, ids: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean loss of the picture's tokens, and of the prompt's."""
     length = int((ids != backbone.ids.pad).sum(1).max())
-    ids, scored = ids[:, :length].to(backbone.device), scored[:, :length].to(backbone.device)
+    ids = ids[:, :length].long().to(backbone.device)
+    scored = scored[:, :length].to(backbone.device)
     mask = (ids != backbone.ids.pad).long()
     logits = backbone.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
     picture = scored[:, 1:]
@@ -168,5 +200,5 @@ def _held_out(backbone: Emu3Backbone, ids: Tensor, scored: Tensor, batch_size: i
         for i in starts
     ]
     backbone.model.train()
-    # Every picture has the same number of tokens, but the last batch may have fewer pictures.
-    return float(np.average(parts, weights=[len(ids[i : i + batch_size]) for i in starts]))
+    # Films have more tokens than pictures, and the last batch may have fewer of either.
+    return float(np.average(parts, weights=[int(scored[i : i + batch_size].sum()) for i in starts]))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from annotation.queue import TASK
 from backbone.emu3 import Emu3Backbone
 from backbone.pictures import stack_pngs, write_png
-from backbone.tokens import image_prompt
+from backbone.tokens import visual_prompt
 from benchmarks.crowd_aggregation import environment
 from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
 from data_contracts.schemas import GENERATION, PROMPT
@@ -196,7 +196,7 @@ def _held_out(
         }
     gap = drawn.truth["overall"][first] - drawn.truth["overall"][second]
     likely = base.sequence_logprobs(
-        [image_prompt(text, base.grid) for text in texts],
+        [visual_prompt(text, base.grid) for text in texts],
         [base.completion(c) for c in base.tokenise(stack_pngs(drawn.pngs))],
     )
     number = np.array(plain.score(texts, drawn.pngs))

@@ -73,7 +73,7 @@ def measure_policy(
     measured = Measured(
         prompts=len(prompt_texts),
         samples=samples,
-        modality="image",
+        modality="image" if candidate.grid.frames == 1 else "video",
         win_rate=wins["overall"],
         aspects=wins,
         score_gain=bootstrap(_means(new_scores["overall"]) - _means(old_scores["overall"])),

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from backbone.emu3 import Emu3Backbone
-from backbone.pictures import write_png
+from backbone.media import write_media
 from backbone.protocol import Codes
-from backbone.tokens import image_prompt
+from backbone.tokens import visual_prompt
 from data_contracts.errors import ShapeError
 from data_contracts.training import AspectScorer, Scorer
 from finetune.measured import Drawn
@@ -75,9 +75,9 @@ def diversities(samples: Samples) -> FloatArray:
 
 
 def draw(backbone: Emu3Backbone, samples: Samples) -> Drawn:
-    """Return the samples as PNG, None where malformed."""
+    """Return the samples as PNG, films as MP4, None where malformed."""
     codes = [c for row in samples for c in row if c is not None]
-    media = iter([write_png(picture) for picture in backbone.decode(codes)] if codes else [])
+    media = iter([write_media(drawn) for drawn in backbone.decode(codes)] if codes else [])
     return [[None if c is None else next(media) for c in row] for row in samples]
 
 
@@ -186,7 +186,7 @@ def log_ratios(
     ]
     if not made:
         return [], np.empty(0)
-    prompts = [image_prompt(text, candidate.grid) for text, _ in made]
+    prompts = [visual_prompt(text, candidate.grid) for text, _ in made]
     texts = [candidate.completion(codes) for _, codes in made]
     ratio = candidate.sequence_logprobs(prompts, texts) - reference.sequence_logprobs(
         prompts, texts

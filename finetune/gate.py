@@ -23,6 +23,7 @@ class Finding:
     rule: str
     passed: bool
     detail: str
+    asked: bool = True  # False: there was nothing to hold it against, so it passes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
         passed=measured.kl <= (math.inf if gate.max_kl is None else gate.max_kl),
         detail=f"moved {_interval(measured.kl_interval)} nats a token; "
         + ("no cap" if gate.max_kl is None else f"at most {gate.max_kl:g}"),
+        asked=gate.max_kl is not None,
     )
 
 
@@ -117,7 +119,12 @@ def _human(standing: Standing, gate: ReleaseGate) -> Finding:
     else:
         said = f"{_said(human)}; its lower end must be above {gate.min_human_win:g}"
     if not standing.real and not enough:
-        return Finding(rule="human", passed=True, detail="not asked for: the evidence is simulated")
+        return Finding(
+            rule="human",
+            passed=True,
+            detail="not asked for: the evidence is simulated",
+            asked=False,
+        )
     won = enough and human is not None and human.win_share.low > gate.min_human_win
     return Finding(rule="human", passed=won, detail=said)
 
@@ -130,6 +137,7 @@ def _calibration(standing: Standing, gate: ReleaseGate) -> Finding:
             passed=not standing.real,
             detail="the reward model was not held against people on the candidate's own samples"
             + ("" if standing.real else ": the evidence is simulated"),
+            asked=standing.real,
         )
     return Finding(
         rule="calibration",

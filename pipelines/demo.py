@@ -49,6 +49,7 @@ class DemoOptions:
     all_arms: bool = False
     arms: tuple[str, ...] = ()  # these alone; empty leaves the choice to *all_arms*
     nano: bool = False
+    films: bool = False  # instead of pictures
     label_studio: bool = False  # the simulated annotators answer through a real server
     turns: int = 2
     settings: Path | None = None
@@ -114,8 +115,11 @@ def demo_settings(options: DemoOptions) -> WheelSettings:
     if options.settings is not None:
         settings = read_settings(options.settings)
     else:
-        name = "nano.toml" if options.nano else "demo.toml"
+        name = "nano.toml" if options.nano else "films.toml" if options.films else "demo.toml"
         settings = read_settings(_conf() / name)
+        if options.films:
+            studio = settings.studio.model_dump() | {"modality": "video"}
+            settings = WheelSettings.model_validate(settings.model_dump() | {"studio": studio})
     if options.label_studio:
         settings = WheelSettings.model_validate(settings.model_dump() | {"desk": "seated"})
     settings = settings.model_copy(update={"evidence": "simulated"})
@@ -239,6 +243,8 @@ def _command(options: DemoOptions) -> str:
         words.append("--all-arms")
     if options.nano:
         words.append("--nano")
+    if options.films:
+        words.append("--films")
     if options.label_studio:
         words.append("--label-studio")
     if options.mockery is not None:

@@ -16,7 +16,6 @@ from pipelines.settings import WheelSettings
 Floats = npt.NDArray[np.float64]
 Wheels = Sequence[tuple[str, int, Path]]  # arm, seed, folder
 
-ASPECTS: Final = ("prompt_alignment", "physical_plausibility", "aesthetics")
 _COMPARED: Final = (
     ("ours", "base"), ("ours", "naive"), ("ours", "sft_only"), ("ours", "explicit_only"),
     ("ours", "oracle"), ("naive", "base"), ("sft_only", "base"), ("explicit_only", "base"),
@@ -119,7 +118,7 @@ def _measures(same_turn: list[dict[str, Any]]) -> dict[str, Any]:
     """Quality, validity and diversity of one turn, over the seeds given."""
     overall = [np.array(o["overall"]) for o in same_turn]
     quality = {"overall": _named(_bootstrap([o.mean(1) for o in overall]))}
-    for aspect in ASPECTS:
+    for aspect in same_turn[0]["aspects"]:
         by_prompt = [np.array(o["aspects"][aspect]).mean(1) for o in same_turn]
         quality[aspect] = _named(_bootstrap(by_prompt))
     row: dict[str, Any] = {"turn": same_turn[0]["turn"], "quality": quality}
@@ -147,7 +146,7 @@ def _comparisons(
     for arm, against in _COMPARED:
         if arm not in names or against not in names:
             continue
-        for aspect in ("overall", *ASPECTS):
+        for aspect in ("overall", *outcomes[arm, seeds[0]][-1]["aspects"]):
             gaps = [
                 _by_prompt(outcomes[arm, seed][-1], aspect)
                 - _by_prompt(outcomes[against, seed][-1], aspect)

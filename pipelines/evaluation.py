@@ -38,6 +38,7 @@ class EvaluationJob(BaseModel):
     reward_model: str
     gate: GateConfig
     seed: int
+    modality: str = "image"  # of what both draw
     real: bool  # people's evidence, not a simulated studio's
     # None: the turn's own report. Else an evaluation beside it, whose card goes there.
     card: Path | None = None
@@ -69,8 +70,8 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     unseen = sampled_prompts(stores, job)
     texts = [text for _, text in unseen]
     comparison = measure_policy(
-        stored_policy(stores, job.candidate),
-        stored_policy(stores, job.champion),
+        stored_policy(stores, job.candidate, job.modality),
+        stored_policy(stores, job.champion, job.modality),
         scorer=load_scorer(stores.checkpoints.path(CheckpointId(job.reward_model))),
         prompt_texts=texts,
         samples=job.gate.samples,

@@ -80,6 +80,7 @@ def resolved(request: EvaluationRequest) -> EvaluationJob:
         else stands(stores, ASSETS[settings.scorer], turn),
         gate=gate,
         seed=settings.seed if request.seed is None else request.seed,
+        modality=settings.studio.modality,
         real=settings.evidence == "real",
         card=folder.absolute() / f"evaluation-{candidate[:12]}-{champion[:12]}.html",
     )
@@ -123,7 +124,9 @@ def _rehearsed_seconds(stores: Stores, job: EvaluationJob, texts: list[str]) -> 
     from reward_models.aspect_scorer import load_scorer
 
     started = time.perf_counter()
-    candidate, champion = (stored_policy(stores, name) for name in (job.candidate, job.champion))
+    candidate, champion = (
+        stored_policy(stores, name, job.modality) for name in (job.candidate, job.champion)
+    )
     scorer = load_scorer(stores.checkpoints.path(CheckpointId(job.reward_model)))
     loaded = time.perf_counter()
     # What a batch costs hardly depends on how full it is, so a whole one is drawn if that is a

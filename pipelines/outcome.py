@@ -39,7 +39,7 @@ def turn_outcome(
         progress: called with samples done and to do.
     """
     stores = open_stores(root)
-    release = first_release(stores)
+    release = first_release(stores, settings.studio.modality)
     figures = {"turn": number, "checkpoint": release} | _true_quality(
         stores, settings, release, final=final, progress=progress
     )
@@ -61,13 +61,13 @@ def turn_outcome(
 def _true_quality(
     stores: Stores, settings: WheelSettings, release: str, *, final: bool, progress: Progress
 ) -> dict[str, Any]:
-    from backbone.pictures import write_png
+    from backbone.media import as_png, write_media
     from pipelines.policies import stored_policy
     from pipelines.world.scoring import score_policy
     from pipelines.world.studio import studio_of
 
     studio = studio_of(settings)
-    policy = stored_policy(stores, release)
+    policy = stored_policy(stores, release, settings.studio.modality)
     unconstrained = settings.scoring.validity_samples if final else 2
     total = len(studio.heldout_texts) * settings.scoring.samples + unconstrained
     done = 0
@@ -92,7 +92,9 @@ def _true_quality(
         "pictures": [
             {
                 "prompt": studio.heldout_texts[i],
-                "images": [base64.b64encode(write_png(p)).decode() for p in score.pictures[i]],
+                "images": [
+                    base64.b64encode(as_png(write_media(p))).decode() for p in score.pictures[i]
+                ],
                 "overall": score.overall[i].round(2).tolist(),
             }
             for i in shown

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Final
 
-from backbone.emu3 import Emu3Backbone
+from backbone.emu3 import FILM_GRID, Emu3Backbone
 from data_contracts.ids import CheckpointId
 from pipelines.stores import Stores
 
@@ -15,17 +15,23 @@ _kept: OrderedDict[CheckpointId, Emu3Backbone] = OrderedDict()
 _lock: Final = Lock()
 
 
-def stored_policy(stores: Stores, checkpoint: str) -> Emu3Backbone:
+def stored_policy(stores: Stores, checkpoint: str, modality: str = "image") -> Emu3Backbone:
     """Return the policy of a checkpoint, to be read only: train and change copies of it.
 
     A process that serves, trains and measures asks for the same few policies again and again.
-    Of small ones the last that were asked for stay loaded, up to 256 MiB in all.
+    Of small ones the last that were asked for stay loaded, up to 256 MiB in all. The same policy
+    draws pictures or films, as *modality* says.
 
     Raises:
         FlywheelError: there is no such checkpoint, a file of it changed, or it is no policy.
     """
     name = CheckpointId(checkpoint)
     stores.checkpoints.verify(name)
+    policy = _loaded(stores, name)
+    return policy.of_frames(FILM_GRID.frames) if modality == "video" else policy
+
+
+def _loaded(stores: Stores, name: CheckpointId) -> Emu3Backbone:
     with _lock:
         kept = _kept.get(name)
         if kept is not None:

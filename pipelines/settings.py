@@ -19,6 +19,7 @@ Method = Literal["dpo", "sft_only"]
 # Who answers: simulated annotators in memory, people in Label Studio, or the simulated ones there.
 DeskKind = Literal["simulated", "label_studio", "seated"]
 Evidence = Literal["real", "simulated"]
+Modality = Literal["image", "video"]  # what the studio asks for
 ScorerKind = Literal["reward", "aspects"]  # of one number, or of one an aspect
 
 
@@ -29,6 +30,7 @@ class _Settings(BaseModel):
 class StudioConfig(_Settings):
     """How large the simulated studio is (see `pipelines.world.studio`)."""
 
+    modality: Modality = "image"
     prompts: int = Field(default=320, ge=8)  # asked in one turn of the wheel
     grids: int = Field(default=2, ge=1, le=4)  # of four pictures a prompt
     users: int = Field(default=1500, ge=50)

@@ -91,7 +91,7 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         label_epoch=max(snapshot.label_epoch, manifest.label_epoch),
         code_version=code_version(),
         configuration_digest=job.digest,
-        modalities=("image", "text"),
+        modalities=manifest.modalities,
         samples_seen=json_digest(seen),
     )
     with stores.checkpoints.writer(fields) as writer:

@@ -69,7 +69,7 @@ def _deliver(
     inbox = Inbox(root)
     if turn in inbox.turns():
         return {}
-    release = first_release(stores)
+    release = first_release(stores, settings.studio.modality)
     folder = inbox.folder(turn)
     shared = None
     if deliveries is not None:
@@ -113,7 +113,7 @@ def _serve(
     from pipelines.world.studio import studio_of
 
     studio = studio_of(settings)
-    policy = stored_policy(stores, release)
+    policy = stored_policy(stores, release, settings.studio.modality)
     total = min(settings.studio.prompts, 10**9) * studio.generations_per_prompt()
     done = 0
 

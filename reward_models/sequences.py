@@ -1,7 +1,7 @@
 """A bundle's generations as token sequences, each read, tokenised and stored once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,8 +9,11 @@ import numpy.typing as npt
 import torch
 
 from backbone.emu3 import Emu3Backbone
+from backbone.films import is_film, read_film
+from backbone.grammar import written_ids
 from backbone.pictures import stack_pngs
-from backbone.tokens import image_prompt, text_completion, text_prompt
+from backbone.protocol import Codes
+from backbone.tokens import Grid, text_completion, text_prompt, visual_prompt
 from data_contracts.errors import FlywheelError, ShapeError
 from data_contracts.ids import GenerationId, PromptId
 from data_contracts.training import TrainingBundle
@@ -72,10 +75,10 @@ def read_sequences(
     """Read what the pairs of *splits* compare, as *backbone*'s tokens.
 
     One reading serves SFT, DPO and the reward model as long as they share the tokenizer, the
-    picture tokens and *max_length*; turning pictures into tokens is the slow part.
+    picture tokens and *max_length*; turning media into tokens is the slow part.
 
     Raises:
-        FlywheelError: a modality that is not read yet, broken media, or a picture longer than
+        FlywheelError: an unknown modality, broken media, or a picture or film longer than
             *max_length*.
     """
     keys: dict[Key, None] = {}
@@ -94,10 +97,10 @@ def read_sequences(
 def read_answers(
     prompts: Sequence[str], contents: Sequence[bytes], backbone: Emu3Backbone, *, max_length: int
 ) -> Sequences:
-    """Read answers that belong to no bundle: a PNG is a picture, anything else is text.
+    """Read answers that belong to no bundle: PNG is a picture, MP4 a film, anything else text.
 
     Raises:
-        FlywheelError: broken media, or a picture longer than *max_length*.
+        FlywheelError: broken media, or a picture or film longer than *max_length*.
         ShapeError: *prompts* and *contents* disagree on n.
     """
     if len(prompts) != len(contents):
@@ -106,7 +109,7 @@ def read_answers(
     media = dict(zip(names, contents, strict=True))
     return _read(
         {(PromptId(g), g): text for g, text in zip(names, prompts, strict=True)},
-        modality={g: "image" if media[g].startswith(_PNG) else "text" for g in names},
+        modality={g: _modality(media[g]) for g in names},
         content=media.__getitem__,
         backbone=backbone,
         max_length=max_length,
@@ -134,24 +137,45 @@ def _read(
     backbone: Emu3Backbone,
     max_length: int,
 ) -> Sequences:
-    odd = [g for g, m in modality.items() if m not in ("image", "text")]
-    if odd:
-        raise FlywheelError(
-            f"{len(odd)} generations are neither image nor text, first {odd[0]}; "
-            "leave them out of the snapshot"
-        )
+    _check(modality)
+    codes = _codes(modality, content, backbone)
     requests = {
-        key: image_prompt(text, backbone.grid) if modality[key[1]] == "image" else text_prompt(text)
+        key: visual_prompt(text, _grid(backbone, codes[key[1]]))
+        if key[1] in codes
+        else text_prompt(text)
         for key, text in prompts.items()
     }
     wanted = list(dict.fromkeys(requests.values()))
     heads = dict(zip(wanted, _tokenised(wanted, backbone), strict=True))
-    tails = _completions(modality, content, backbone)
+    tails = {g: written_ids(each, _grid(backbone, each), backbone.ids) for g, each in codes.items()}
+    texts = [g for g, m in modality.items() if m == "text"]
+    answers = _tokenised([text_completion(_utf8(g, content(g))) for g in texts], backbone)
+    tails |= dict(zip(texts, answers, strict=True))
     rows = {
         key: _fitted(heads[requests[key]], tails[key[1]], key[1], modality[key[1]], max_length)
         for key in prompts
     }
     return pack_sequences(rows, pad=backbone.ids.pad)
+
+
+def _check(modality: Mapping[GenerationId, str]) -> None:
+    odd = [g for g, m in modality.items() if m not in ("image", "text", "video")]
+    if odd:
+        raise FlywheelError(
+            f"{len(odd)} generations are neither text, image nor video, first {odd[0]}; "
+            "leave them out of the snapshot"
+        )
+
+
+def _modality(content: bytes) -> str:
+    if content.startswith(_PNG):
+        return "image"
+    return "video" if is_film(content) else "text"
+
+
+def _grid(backbone: Emu3Backbone, codes: Codes) -> Grid:
+    """Return the grid of what has these *codes*: a film's frames are its own."""
+    return replace(backbone.grid, frames=len(codes) if codes.ndim == 3 else 1)
 
 
 def _tokenised(texts: list[str], backbone: Emu3Backbone) -> list[list[int]]:
@@ -161,19 +185,29 @@ def _tokenised(texts: list[str], backbone: Emu3Backbone) -> list[list[int]]:
     return rows
 
 
-def _completions(
+def _codes(
     modality: Mapping[GenerationId, str],
     content: Callable[[GenerationId], bytes],
     backbone: Emu3Backbone,
-) -> dict[GenerationId, list[int]]:
+) -> dict[GenerationId, Codes]:
+    """Return the codes of every picture, and of every film frame by frame."""
     pictures = [g for g, m in modality.items() if m == "image"]
-    texts = [g for g, m in modality.items() if m == "text"]
-    tails: list[list[int]] = []
+    films = [g for g, m in modality.items() if m == "video"]
+    frame_by_frame = backbone.of_frames(1)
+    found: list[Codes] = []
     for start in range(0, len(pictures), _PART):
-        codes = backbone.tokenise(stack_pngs([content(g) for g in pictures[start : start + _PART]]))
-        tails += _tokenised([backbone.completion(c) for c in codes], backbone)
-    tails += _tokenised([text_completion(_utf8(g, content(g))) for g in texts], backbone)
-    return dict(zip([*pictures, *texts], tails, strict=True))
+        part = [content(g) for g in pictures[start : start + _PART]]
+        found += frame_by_frame.tokenise(stack_pngs(part))
+    for start in range(0, len(films), _PART // 4):
+        shown = [read_film(content(g)) for g in films[start : start + _PART // 4]]
+        sizes = {film.shape[1:] for film in shown}
+        if len(sizes) > 1:
+            raise FlywheelError(
+                f"films of {len(sizes)} sizes cannot be read together; keep them apart"
+            )
+        frames = np.stack(frame_by_frame.tokenise(np.concatenate(shown)))
+        found += np.split(frames, np.cumsum([len(film) for film in shown])[:-1])
+    return dict(zip([*pictures, *films], found, strict=True))
 
 
 def _utf8(generation: GenerationId, content: bytes) -> str:
@@ -181,7 +215,7 @@ def _utf8(generation: GenerationId, content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise FlywheelError(
-            f"generation {generation}: neither PNG nor UTF-8 text; store it as one of the two"
+            f"generation {generation}: neither PNG, MP4 nor UTF-8 text; store it as one of them"
         ) from None
 
 
@@ -191,12 +225,12 @@ def _fitted(
     """Cut a sequence to *max_length*: a prompt keeps its end, a text answer its beginning.
 
     A text prompt keeps at most half, whatever answers it, so that both sides of a pair see the
-    same prompt. A picture is never cut. The first token marks the beginning and always stays.
+    same prompt. A picture or film is never cut. The first token marks the beginning and stays.
     """
-    room = max_length - len(tail) if modality == "image" else max_length // 2
+    room = max_length - len(tail) if modality != "text" else max_length // 2
     if room < 2:
         raise FlywheelError(
-            f"generation {generation}: a picture of {len(tail)} tokens does not fit "
+            f"generation {generation}: {modality} of {len(tail)} tokens does not fit "
             f"max_length {max_length}; raise max_length"
         )
     if len(head) > room:

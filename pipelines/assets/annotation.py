@@ -34,11 +34,11 @@ from pipelines.resources import AnnotationDesk, Wheel
 from pipelines.stores import read_asset_table
 from pipelines.stores.enforcer import refuse, split_rows
 from pipelines.world.desk import turn_number
+from pipelines.world.medium import medium_of
 
 _OUT = {"key_prefix": "annotation", "io_manager_key": "tables"}
 _KINDS = {"parquet"}
 _Rows: TypeAlias = dg.Output[pa.Table]
-_STUDIO_ASPECTS = ("prompt_alignment", "physical_plausibility", "aesthetics", "overall")
 
 
 @dg.asset(
@@ -66,7 +66,7 @@ def annotation_queue(
         budget=settings.queue.budget,
         exploration=settings.queue.exploration,
         rng=np.random.default_rng([settings.seed, turn]),
-        aspects=_STUDIO_ASPECTS,
+        aspects=(*medium_of(settings.studio.modality).aspects, "overall"),
     )
     return dg.Output(tasks, metadata={"tasks": tasks.num_rows, PARENTS: [known] if known else []})
 

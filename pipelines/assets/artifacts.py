@@ -1,5 +1,6 @@
 """artifacts: what was asked for and what was made, with its media in the zone's blobs."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,6 +15,7 @@ from data_contracts.errors import ContractError
 from data_contracts.labels import GENERAL
 from data_contracts.schemas import GENERATION, PROMPT
 from pipelines.assets.turns import TURNS
+from pipelines.intake.films import check_film
 from pipelines.intake.images import check_image
 from pipelines.intake.texts import check_text
 from pipelines.io_managers import PARENTS
@@ -22,6 +24,11 @@ from pipelines.stores.digests import file_digest
 from pipelines.stores.enforcer import refuse
 
 _PART: Final = 256  # media in memory at a time
+_DOORS: Final[dict[str, Callable[[bytes], object]]] = {
+    "image": check_image,
+    "video": check_film,
+    "text": check_text,
+}
 _IO = {"key_prefix": "artifacts", "io_manager_key": "tables", "kinds": {"parquet"}}
 
 
@@ -57,16 +64,16 @@ def generations(
             f"generations: {len(unknown)} prompts are unknown (first: {min(unknown)}); "
             "deliver their prompts with them"
         )
-    made = raw_generations.filter(raw_generations["blob"].is_valid())
-    digests = pc.unique(made["blob"]).to_pylist()
-    texts = set(made.filter(pc.equal(made["modality"], "text"))["blob"].to_pylist())
+    digests = pc.unique(raw_generations["blob"].drop_null()).to_pylist()
+    modality = dict(
+        zip(*(raw_generations[name].to_pylist() for name in ("blob", "modality")), strict=True)
+    )
     blobs = wheel.stores.blobs
     new = sorted(d for d in digests if not blobs.has(d))
     for start in range(0, len(new), _PART):
-        names = new[start : start + _PART]
-        part = [wheel.inbox.media(context.partition_key, name) for name in names]
-        for name, content in zip(names, part, strict=True):
-            (check_text if name in texts else check_image)(content)
+        part = [wheel.inbox.media(context.partition_key, d) for d in new[start : start + _PART]]
+        for digest, content in zip(new[start : start + _PART], part, strict=True):
+            _DOORS.get(modality[digest], check_image)(content)
         blobs.put_many(part)
     return dg.Output(raw_generations, metadata={"media": len(digests)})
 

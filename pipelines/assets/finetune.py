@@ -67,6 +67,7 @@ def policy_report(
         reward_model=current(stores, ASSETS[wheel.settings.scorer], turn),
         gate=wheel.settings.gate,
         seed=wheel.settings.seed,
+        modality=wheel.settings.studio.modality,
         real=wheel.settings.evidence == "real",
     )
     result = launch(

@@ -26,6 +26,9 @@ def demo(
     nano: Annotated[
         bool, typer.Option("--nano", help="A wheel of seconds: it turns, its quality is untuned.")
     ] = False,
+    films: Annotated[
+        bool, typer.Option("--films", help="The studio asks for short films, not for pictures.")
+    ] = False,
     label_studio: Annotated[
         bool,
         typer.Option(
@@ -54,6 +57,7 @@ def demo(
             mockery=mockery,
             all_arms=all_arms,
             nano=nano,
+            films=films,
             label_studio=label_studio,
             turns=turns,
             settings=settings,

@@ -1,7 +1,8 @@
 """`flywheel evaluate`: any policy against any other, as the gate measures them."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -77,10 +78,7 @@ def evaluate(
         typer.echo(f"flywheel: {stopped}", err=True)
         raise
     measured = done["measured"]
-    findings = [
-        [f["rule"].replace("_", " "), "passed" if f["passed"] else "failed", f["detail"]]
-        for f in done["findings"]
-    ]
+    findings = [[f["rule"].replace("_", " "), _verdict(f), f["detail"]] for f in done["findings"]]
     lines = [
         f"{done['candidate'][:12]} against {done['champion'][:12]}: {measured['prompts']} prompts "
         f"held out in {done['turn']}, {measured['samples']} pictures each, "
@@ -95,3 +93,9 @@ def evaluate(
     reply(done, lines, as_json=as_json)
     if not done["passed"]:
         raise typer.Exit(REFUSED)
+
+
+def _verdict(finding: Mapping[str, Any]) -> str:
+    if not finding["passed"]:
+        return "failed"
+    return "passed" if finding["asked"] else "not asked for"

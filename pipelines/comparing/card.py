@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from backbone.media import as_png
 from finetune.gate import GateVerdict
 from finetune.measured import Comparison
 from finetune.standing import Standing
@@ -117,5 +118,5 @@ def _wins(
 
 
 def _addresses(drawn: Sequence[bytes | None]) -> list[str]:
-    kept = [png for png in drawn if png is not None][:_PICTURES]
+    kept = [as_png(content) for content in drawn if content is not None][:_PICTURES]
     return [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in kept]

@@ -2,12 +2,16 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from statistics import median
+from typing import Final
 
 from pipelines.report.looks import ASPECTS
 from pipelines.report.model import Confusion, Demo, Drop, ExampleUser, Intents, MockShare
 from pipelines.report.plots import Plot, user_histogram
 from pipelines.report.standing import featured, in_order, title_of
 from pipelines.report.verdict import bracket, number
+
+_SLIGHT: Final = 0.2  # Landis & Koch (1977): slight agreement at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +21,7 @@ class Matrix:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[int, float], ...]], ...]  # name, (count, share of column)
     right: str  # share of all users on the diagonal; empty if the axes differ
+    commonest: str  # share of the most frequent true intent: what a guess of it would get right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,12 @@ def agreement(demo: Demo) -> list[tuple[str, str, str, str, str, str]]:
     ]
 
 
+def agrees_little(demo: Demo) -> bool:
+    """Say whether most of the alphas lie below what people call slight agreement."""
+    known = [row.alpha for row in demo.agreement if row.alpha is not None]
+    return bool(known) and median(known) < _SLIGHT
+
+
 def _intent(demo: Demo, row: Intents) -> IntentView:
     mockers = [user.mock_share for user in row.users if user.is_mocker]
     others = [user.mock_share for user in row.users if not user.is_mocker]
@@ -114,6 +125,7 @@ def _matrix(found: Confusion) -> Matrix:
             for name, row in zip(found.rows, found.counts, strict=True)
         ),
         right=number(100 * diagonal / sum(totals)) if square else "",
+        commonest=number(100 * max(totals) / sum(totals)) if square else "",
     )
 
 

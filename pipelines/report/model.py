@@ -92,6 +92,7 @@ class GateRule(Part):
     rule: str
     passed: bool
     detail: str = ""
+    asked: bool = True  # False: there was nothing to hold it against
 
 
 class Turn(Part):

@@ -68,18 +68,27 @@ def _content(demo: Demo) -> dict[str, Any]:
         ],
         "quality": measures.quality(demo),
         "pictures": _pictures(demo),
+        "media": _media(demo),
         "comparison_plots": comparisons.comparison_plots(demo),
         "comparisons": comparisons.comparison_rows(demo),
         "held": measures.held_plots(demo),
         "intents": evidence.intents(demo),
         "drops": evidence.drops(demo),
         "agreement": evidence.agreement(demo),
+        "little": evidence.agrees_little(demo),
         "decisions": own,
         "other_decisions": others,
         "curves": running.curve_plots(demo),
         "stages": running.time_stages(demo),
         "bars": running.time_bars(demo),
     }
+
+
+def _media(demo: Demo) -> str:
+    """Say what was drawn: pictures, or films."""
+    studio = demo.settings.get("studio")
+    films = isinstance(studio, dict) and studio.get("modality") == "video"
+    return "films" if films else "pictures"
 
 
 def _pictures(demo: Demo) -> list[dict[str, Any]]:

@@ -130,7 +130,8 @@ def _face_value(row: Comparison) -> str:
     start = "Likes and downloads taken at face value"
     size = number(abs(row.difference))
     return {
-        "better": f"{start} gain {size} points on base {_interval(row)}.",
+        "better": f"{start} gain {size} points on base {_interval(row)}: what is meant "
+        "among them outweighs the mockery, which pulls the other way.",
         "worse": f"{start} make the model {size} points worse than base {_interval(row)}.",
         "unclear": f"{start} leave it no better than base {_interval(row)}.",
     }[tone_of(row)]
@@ -184,8 +185,9 @@ def _held(last: Turn, start: Turn) -> list[Check]:
             Check(
                 holds=holds,
                 text=f"Validity {'held' if holds else 'fell'}: "
-                f"{number(100 * last.validity.share)} % of unconstrained samples parse "
-                f"({number(100 * change, signed=True)} points against base).",
+                f"{number(100 * last.validity.share)} % of unconstrained samples parse, "
+                f"{number(100 * change, digits=2, signed=True)} points against base; "
+                f"{number(100 * VALIDITY_MAY_FALL, digits=0)} may be lost.",
             )
         )
     if last.diversity and start.diversity and start.diversity.value > 0:
@@ -194,8 +196,9 @@ def _held(last: Turn, start: Turn) -> list[Check]:
         found.append(
             Check(
                 holds=holds,
-                text=f"Diversity {'held' if holds else 'fell: the wheel is collapsing'} "
-                f"({number(100 * relative, signed=True)} % against base).",
+                text=f"Diversity{'' if holds else ' fell, the wheel is collapsing'}: "
+                f"{number(100 * relative, signed=True)} % against base; "
+                f"{number(100 * DIVERSITY_MAY_FALL, digits=0)} % may be lost.",
             )
         )
     return found

@@ -7,13 +7,14 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backbone.pictures import stack_pngs
+from backbone.media import stack_media
 from data_contracts.ids import Digest
 from data_contracts.labels import GENERAL
 from data_contracts.schemas import ANNOTATION
 from pipelines.settings import read_resolved
 from pipelines.stores import open_stores, read_asset_table
-from pipelines.world.studio import Pixels, studio_of
+from pipelines.world.medium import Media
+from pipelines.world.studio import studio_of
 
 
 class SimulatedDesk(dg.ConfigurableResource):
@@ -46,7 +47,7 @@ class SimulatedDesk(dg.ConfigurableResource):
 
 def shown_in(
     root: Path, turn: str, named: Collection[str | None]
-) -> tuple[pa.Table, Pixels, list[str]]:
+) -> tuple[pa.Table, Media, list[str]]:
     """Return those of *turn*'s generations that are *named*, their pictures and their prompts."""
     stores = open_stores(root)
     generations, prompts = (
@@ -56,7 +57,7 @@ def shown_in(
     texts = dict(zip(prompts["prompt_id"].to_pylist(), prompts["text"].to_pylist(), strict=True))
     ids = generations["generation_id"].to_pylist()
     shown = generations.take([i for i, g in enumerate(ids) if g in named])
-    pictures = stack_pngs([stores.blobs.get(Digest(b)) for b in shown["blob"].to_pylist()])
+    pictures = stack_media([stores.blobs.get(Digest(b)) for b in shown["blob"].to_pylist()])
     return shown, pictures, [texts[p] for p in shown["prompt_id"].to_pylist()]
 
 

@@ -29,6 +29,17 @@ def layout_distance(
     return ((sky_a != sky_b) + apart) / 2.0
 
 
+def film_distance(
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float64]:
+    """Return the (n,) distance in [0, 1] between n pairs of (n, frames, 32, 32, 3) films.
+
+    The mean over frames of `layout_distance`: where things move is free too.
+    """
+    frames = zip(first.swapaxes(0, 1), second.swapaxes(0, 1), strict=True)
+    return np.mean([layout_distance(a, b) for a, b in frames], axis=0)
+
+
 def _layout(
     pictures: npt.NDArray[np.uint8],
 ) -> tuple[Bools, Bools]:

@@ -1,9 +1,10 @@
-"""Makes the tiny base checkpoint again: the picture tokenizer first, then the language model.
+"""Makes a tiny base checkpoint again: the picture tokenizer first, then the language model.
 
     python -m pipelines.world.pretrain --out FOLDER
 
 The base model learns a mixture of good and flawed scenes to the plateau of its held-out
-likelihood: competent and undiscriminating, as raw pre-trained models are.
+likelihood: competent and undiscriminating, as raw pre-trained models are. With --film-steps it
+goes on with films beside pictures.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from backbone.protocol import Codes
 from backbone.tokens import build_tokenizer
 from backbone.train_language import LanguageRun, train_language
 from backbone.train_tokenizer import frequent_patches, name_patches, train_tokenizer
+from pipelines.world.film_requests import FILM_HEADERS, every_film_request
+from pipelines.world.films import draw_film
 from pipelines.world.prompts import HEADERS, every_request
 from pipelines.world.scenes import draw_care, draw_scene
 
@@ -55,6 +58,27 @@ class SceneSource:
         return texts, np.stack(pictures)
 
 
+class FilmSource:
+    """An endless mixture of prompts and films of all degrees of care."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._requests = every_film_request()
+
+    def examples(self, count: int) -> tuple[list[str], Pixels]:
+        """Draw prompts, and a film (4, 32, 32, 3) for each."""
+        rng = self._rng
+        picks = rng.integers(len(self._requests), size=count)
+        heads = rng.integers(len(FILM_HEADERS), size=count)
+        cares = draw_care(count, rng=rng)
+        texts = [self._requests[i].text(FILM_HEADERS[h]) for i, h in zip(picks, heads, strict=True)]
+        films = [
+            draw_film(self._requests[i], care=float(c), rng=rng)
+            for i, c in zip(picks, cares, strict=True)
+        ]
+        return texts, np.stack(films)
+
+
 def fresh_backbone(seed: int) -> Emu3Backbone:
     """Build an untrained tiny backbone."""
     torch.manual_seed(seed)
@@ -63,28 +87,35 @@ def fresh_backbone(seed: int) -> Emu3Backbone:
     return Emu3Backbone(Emu3ForConditionalGeneration(tiny_config(tokenizer)), tokenizer)
 
 
-def train_language_on_scenes(
-    backbone: Emu3Backbone,
-    source: SceneSource,
-    teacher: Tensor,
-    *,
-    scenes: int,
-    steps: int,
-    bar: Progress,
-) -> LanguageRun:
-    """Train the language model on scenes as the *teacher* names them.
+def named_examples(
+    source: SceneSource | FilmSource, count: int, teacher: Tensor, *, side: int, bar: Progress
+) -> tuple[list[str], list[Codes]]:
+    """Draw *count* prompts with their pictures or films, in codes as the *teacher* names them.
 
     The encoder learns the same names, but misses some: the model need not learn its mistakes.
     """
-    side = backbone.model.model.vqmodel.spatial_scale_factor
-    drawing = bar.add_task("scenes into tokens", total=scenes)
+    task = bar.add_task("into tokens", total=count)
     texts: list[str] = []
     codes: list[Codes] = []
-    while len(texts) < scenes:
-        some, pictures = source.examples(min(1000, scenes - len(texts)))
+    while len(texts) < count:
+        some, media = source.examples(min(1000, count - len(texts)))
+        named = name_patches(media.reshape(-1, *media.shape[-3:]), teacher, side=side)
+        grid = named[0].shape
         texts += some
-        codes += name_patches(pictures, teacher, side=side)
-        bar.update(drawing, completed=len(texts))
+        codes += list(np.stack(named).reshape(len(some), *media.shape[1:-3], *grid))
+        bar.update(task, completed=len(texts))
+    return texts, codes
+
+
+def train_on(
+    backbone: Emu3Backbone,
+    examples: tuple[list[str], list[Codes]],
+    *,
+    steps: int,
+    bar: Progress,
+    learning_rate: float = 5e-3,
+) -> LanguageRun:
+    """Train the language model on *examples*; the last thousand measure its likelihood."""
     task = bar.add_task("language model", total=steps)
 
     def progress(step: int, loss: float, held_out: float | None) -> None:
@@ -93,51 +124,93 @@ def train_language_on_scenes(
             bar.console.print(f"step {step}: loss {loss:.4f}, held out {held_out:.4f}")
 
     return train_language(
-        backbone, texts, codes, held_out=1000, steps=steps, batch_size=32, progress=progress
+        backbone,
+        *examples,
+        held_out=1000,
+        steps=steps,
+        batch_size=32,
+        learning_rate=learning_rate,
+        progress=progress,
     )
 
 
+def mixed(
+    pictures: tuple[list[str], list[Codes]], films: tuple[list[str], list[Codes]], seed: int
+) -> tuple[list[str], list[Codes]]:
+    """Shuffle pictures and films together, so that both are held out."""
+    texts, codes = pictures[0] + films[0], pictures[1] + films[1]
+    order = np.random.default_rng(seed).permutation(len(texts))
+    return [texts[i] for i in order], [codes[i] for i in order]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train from nothing and write the checkpoint."""
+    """Train from nothing, or from a checkpoint's first stage, and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizer-steps", type=int, default=2400)
     parser.add_argument("--language-steps", type=int, default=4500)
     parser.add_argument("--scenes", type=int, default=145_000)
+    parser.add_argument("--film-steps", type=int, default=0, help="of pictures and films; 0: none")
+    parser.add_argument("--films", type=int, default=60_000)
+    parser.add_argument("--film-scenes", type=int, default=40_000, help="pictures beside the films")
     parser.add_argument("--tokenizer-from", type=Path, help="keep the tokenizer of this checkpoint")
+    parser.add_argument("--language-from", type=Path, help="go on from this checkpoint of pictures")
     told = parser.parse_args(arguments)
     torch.set_num_threads(1)  # the same sums in the same order, on every machine
-    source = SceneSource(told.seed)
+    curves: dict[str, LanguageRun] = {}
     with Progress() as bar:
         backbone = fresh_backbone(told.seed)
         net = backbone.model.model.vqmodel
-        teacher = frequent_patches(source.pictures, side=net.spatial_scale_factor, count=CODEBOOK)
-        if told.tokenizer_from:
-            trained = Emu3Backbone.load(told.tokenizer_from, device="cpu")
-            net.load_state_dict(trained.model.model.vqmodel.state_dict())
+        side = net.spatial_scale_factor
+        source = SceneSource(told.seed)
+        teacher = frequent_patches(source.pictures, side=side, count=CODEBOOK)
+        if told.language_from:
+            backbone = Emu3Backbone.load(told.language_from, device="cpu")
         else:
-            task = bar.add_task("picture tokenizer", total=told.tokenizer_steps)
-            train_tokenizer(
-                backbone.model,
-                source.pictures,
-                teacher=teacher,
-                steps=told.tokenizer_steps,
-                seed=told.seed,
-                progress=lambda step, _: bar.update(task, completed=step + 1),
+            _train_tokenizer(backbone, source, teacher, told, bar)
+            scenes = named_examples(
+                SceneSource(told.seed + 1), told.scenes, teacher, side=side, bar=bar
             )
-            backbone.save(told.out)
-        run = train_language_on_scenes(
-            backbone,
-            SceneSource(told.seed + 1),
-            teacher,
-            scenes=told.scenes,
-            steps=told.language_steps,
-            bar=bar,
-        )
+            curves["pictures"] = train_on(backbone, scenes, steps=told.language_steps, bar=bar)
+        if told.film_steps:
+            both = mixed(
+                named_examples(
+                    SceneSource(told.seed + 2), told.film_scenes, teacher, side=side, bar=bar
+                ),
+                named_examples(FilmSource(told.seed + 3), told.films, teacher, side=side, bar=bar),
+                told.seed,
+            )
+            curves["pictures_and_films"] = train_on(backbone, both, steps=told.film_steps, bar=bar)
     backbone.save(told.out)
-    curve = {"held_out": run.held_out, "train": run.train[:: max(len(run.train) // 200, 1)]}
-    (told.out / "pretraining.json").write_text(json.dumps(curve) + "\n", "utf-8")
+    kept = {
+        name: {"held_out": run.held_out, "train": run.train[:: max(len(run.train) // 200, 1)]}
+        for name, run in curves.items()
+    }
+    (told.out / "pretraining.json").write_text(json.dumps(kept) + "\n", "utf-8")
+
+
+def _train_tokenizer(
+    backbone: Emu3Backbone,
+    source: SceneSource,
+    teacher: Tensor,
+    told: argparse.Namespace,
+    bar: Progress,
+) -> None:
+    if told.tokenizer_from:
+        trained = Emu3Backbone.load(told.tokenizer_from, device="cpu")
+        backbone.model.model.vqmodel.load_state_dict(trained.model.model.vqmodel.state_dict())
+        return
+    task = bar.add_task("picture tokenizer", total=told.tokenizer_steps)
+    train_tokenizer(
+        backbone.model,
+        source.pictures,
+        teacher=teacher,
+        steps=told.tokenizer_steps,
+        seed=told.seed,
+        progress=lambda step, _: bar.update(task, completed=step + 1),
+    )
+    backbone.save(told.out)
 
 
 if __name__ == "__main__":

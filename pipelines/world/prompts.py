@@ -41,6 +41,18 @@ class Request:
     relation: Relation
     second: Group | None
 
+    @property
+    def meaning(self) -> tuple[str, ...]:
+        """Return what is equal for all requests that mean the same picture."""
+        if self.second is None:
+            return ("alone", self.first.words())
+        first, second = self.first.words(), self.second.words()
+        if self.relation == "right of":
+            return ("left of", second, first)
+        if self.relation == "and":
+            return ("and", *sorted((first, second)))
+        return (self.relation, first, second)
+
     def text(self, header: str = "") -> str:
         """Return the prompt as a person would type it."""
         if self.second is None:

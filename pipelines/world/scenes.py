@@ -106,7 +106,13 @@ def draw_care(count: int, *, rng: np.random.Generator) -> npt.NDArray[np.float64
 
 
 def paint(
-    things: list[Thing], *, sky: str, speckles: int, holes: int, rng: np.random.Generator
+    things: list[Thing],
+    *,
+    sky: str,
+    speckles: int,
+    holes: int,
+    rng: np.random.Generator,
+    ground: np.random.Generator | None = None,
 ) -> Pixels:
     """Put *things* on a background; later ones cover earlier ones.
 
@@ -116,6 +122,7 @@ def paint(
         speckles: patches of noise in the sky.
         holes: patches of noise in the ground.
         rng: where speckles and holes are.
+        ground: where holes are, if not by *rng*: those of a film stay from frame to frame.
 
     Returns:
         (32, 32, 3) pixels.
@@ -126,7 +133,7 @@ def paint(
     for _ in range(speckles):
         x, y = rng.integers(COLUMNS) * RASTER, rng.integers(GROUND_Y // RASTER) * RASTER
         picture[y : y + RASTER, x : x + RASTER][_SPECKLE_PATCH] = SPECKLE
-    for column in rng.choice(COLUMNS, size=holes, replace=False):
+    for column in (ground or rng).choice(COLUMNS, size=holes, replace=False):
         picture[GROUND_Y:, column * RASTER : (column + 1) * RASTER][_SPECKLE_PATCH] = SPECKLE
     for thing in things:
         left, top = thing.x * RASTER, thing.y * RASTER

@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from backbone.protocol import Backbone
-from pipelines.world.diversity import layout_distance
-from pipelines.world.studio import Pixels, Studio
+from pipelines.world.medium import Media
+from pipelines.world.studio import Studio
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[int], None]
-ASPECTS = ("prompt_alignment", "physical_plausibility", "aesthetics")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +23,7 @@ class Score:
 
     overall: Floats  # (p, s), 0 .. 100
     aspects: dict[str, Floats]  # (p, s) each, 0 .. 1
-    pictures: Pixels  # (p, s, height, width, 3)
+    pictures: Media  # (p, s, height, width, 3), or (p, s, frames, height, width, 3)
     valid: npt.NDArray[np.bool_]  # unconstrained samples that are scenes at all
     distances: Floats  # between pairs of valid unconstrained samples of one prompt
 
@@ -52,7 +51,7 @@ def score_policy(
     valid, distances = _unconstrained(policy, studio, texts, validity_samples, seed, progress)
     return Score(
         overall=truth.overall.reshape(shape),
-        aspects={name: getattr(truth, name).reshape(shape) for name in ASPECTS},
+        aspects={name: values.reshape(shape) for name, values in truth.aspects.items()},
         pictures=pictures.reshape(*shape, *pictures.shape[1:]),
         valid=valid,
         distances=distances,
@@ -85,7 +84,7 @@ def _unconstrained(
     both = even[valid[even] & valid[even + 1]]
     if not len(both):
         return valid, np.empty(0)
-    return valid, layout_distance(pictures[place[both]], pictures[place[both + 1]])
+    return valid, studio.medium.distance(pictures[place[both]], pictures[place[both + 1]])
 
 
 def interval(

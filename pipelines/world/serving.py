@@ -1,4 +1,4 @@
-"""The studio's product: it asks the released policy for pictures and delivers what happened."""
+"""The studio's product: it asks the released policy for media and delivers what happened."""
 
 import hashlib
 from collections.abc import Callable
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from backbone.pictures import write_png
+from backbone.media import write_media
 from backbone.protocol import Backbone
-from pipelines.world.studio import Pixels, Studio
+from pipelines.world.medium import Media
+from pipelines.world.studio import Studio
 from pipelines.world.truth import Truth
 from pipelines.world.users import Visits
 
@@ -50,8 +51,8 @@ def serve(
     texts = np.repeat(prompts["text"].to_numpy(zero_copy_only=False), each).tolist()
     seed = studio.sampling_seed(turn)
     codes = policy.generate(texts, seed=seed, grammar=True, progress=progress)
-    pictures: Pixels = policy.decode([c for c in codes if c is not None])
-    contents = [write_png(picture) for picture in pictures]
+    pictures: Media = policy.decode([c for c in codes if c is not None])
+    contents = [write_media(picture) for picture in pictures]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
     generations = studio.generations(
         turn, prompts, digests=digests, model_release=release, seed=seed

@@ -8,18 +8,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from data_contracts.schemas import GENERATION, PROMPT
 from pipelines.settings import WheelSettings
 from pipelines.world.annotators import Crew, answer_tasks, draw_crew
 from pipelines.world.event_log import visits_to_events
-from pipelines.world.prompts import HEADERS, Request, every_request, parse_request
-from pipelines.world.truth import Truth, judge, palette_classes
+from pipelines.world.medium import Media, Medium, medium_of
+from pipelines.world.truth import Truth
 from pipelines.world.users import (
     GRID_SIZE,
     Population,
@@ -28,8 +27,6 @@ from pipelines.world.users import (
     draw_population,
     simulate_visits,
 )
-
-Pixels = npt.NDArray[np.uint8]
 
 TENANT: Final = "t_studio"
 PROJECT: Final = "p_feed"
@@ -50,6 +47,7 @@ class StudioSettings:
     annotators: int = 12
     answers_per_task: int = 3
     heldout_prompts: int = 300
+    modality: str = "image"  # or video
 
 
 class Studio:
@@ -58,9 +56,12 @@ class Studio:
     def __init__(self, settings: StudioSettings, *, seed: int) -> None:
         self.settings = settings
         self.seed = seed
-        asked, held_out = _split_requests(settings.heldout_prompts, self._rng("split"))
+        self.medium: Medium = medium_of(settings.modality)
+        asked, held_out = _split_requests(
+            self.medium.requests(), settings.heldout_prompts, self._rng("split")
+        )
         self._asked = asked
-        self.heldout_texts = _texts(held_out, self._rng("held-out headers"))
+        self.heldout_texts = self._texts(held_out, self._rng("held-out headers"))
         self.population: Population = draw_population(
             settings.users,
             mocker_share=settings.mocker_share,
@@ -78,7 +79,7 @@ class Studio:
         rng = self._rng("prompts", turn)
         count = min(self.settings.prompts, len(self._asked))
         chosen = rng.choice(len(self._asked), size=count, replace=False)
-        texts = _texts([self._asked[i] for i in chosen], rng)
+        texts = self._texts([self._asked[i] for i in chosen], rng)
         ids = [_id("q", self.seed, turn, k) for k in range(len(texts))]
         return pa.table(
             {
@@ -107,7 +108,7 @@ class Studio:
         model_release: str,
         seed: int,
     ) -> pa.Table:
-        """Describe the pictures sampled for *prompts*, `generations_per_prompt` each in a row.
+        """Describe what was sampled for *prompts*, `generations_per_prompt` each in a row.
 
         Args:
             turn: of the wheel.
@@ -130,7 +131,7 @@ class Studio:
                 "session_id": pa.nulls(n, pa.string()),
                 "turn": np.tile(np.repeat(np.arange(each // GRID_SIZE), GRID_SIZE), n // each),
                 "model_release": [model_release] * n,
-                "modality": ["image"] * n,
+                "modality": [self.medium.modality] * n,
                 "blob": list(digests),
                 "seed": np.full(n, seed),
                 "skill_id": pa.nulls(n, pa.string()),
@@ -140,20 +141,19 @@ class Studio:
         )
 
     def visit(
-        self, turn: int, generations: pa.Table, pictures: Pixels, truth: Truth
+        self, turn: int, generations: pa.Table, pictures: Media, truth: Truth
     ) -> tuple[pa.Table, Visits]:
         """Let the users loose on *generations*; *truth* is what `truth` says of *pictures*.
 
         Returns:
             The events in the contract's schema, and the visits with what was meant.
         """
-        sky = palette_classes(pictures)
         grids = np.arange(len(pictures)).reshape(-1, self.settings.turns, GRID_SIZE)
         visits = simulate_visits(
             self.population,
             Shown(
                 overall=truth.overall,
-                night=(sky == 1).sum((1, 2)) > (sky == 0).sum((1, 2)),
+                night=self.medium.night(pictures),
                 grids=grids,
             ),
             sessions=self.settings.sessions,
@@ -176,7 +176,7 @@ class Studio:
         turn: int,
         tasks: pa.Table,
         generations: pa.Table,
-        pictures: Pixels,
+        pictures: Media,
         texts: Sequence[str],
     ) -> pa.Table:
         """Let the annotators answer *tasks*; texts[i] is what pictures[i] was asked for."""
@@ -192,26 +192,24 @@ class Studio:
         )
 
     def values(
-        self, generations: pa.Table, pictures: Pixels, texts: Sequence[str]
+        self, generations: pa.Table, pictures: Media, texts: Sequence[str]
     ) -> dict[str, dict[str, float]]:
         """Return what each is truly worth, in [0, 1]: aspect -> generation_id -> value."""
         truth = self.truth(pictures, texts)
         ids = generations["generation_id"].to_pylist()
-        aspects = {
-            "prompt_alignment": truth.prompt_alignment,
-            "physical_plausibility": truth.physical_plausibility,
-            "aesthetics": truth.aesthetics,
-            "overall": truth.overall / 100.0,
-        }
+        aspects = truth.aspects | {"overall": truth.overall / 100.0}
         return {
             aspect: dict(zip(ids, values.tolist(), strict=True))
             for aspect, values in aspects.items()
         }
 
-    @staticmethod
-    def truth(pictures: Pixels, texts: Sequence[str]) -> Truth:
-        """Judge pictures[i] against the prompt texts[i]; for scoring only."""
-        return judge(pictures, [parse_request(t) for t in texts])
+    def truth(self, pictures: Media, texts: Sequence[str]) -> Truth:
+        """Judge pictures[i], or films, against the prompt texts[i]; for scoring only."""
+        return self.medium.truth(pictures, texts)
+
+    def _texts(self, requests: Sequence[Any], rng: np.random.Generator) -> list[str]:
+        headers = rng.integers(len(self.medium.headers), size=len(requests))
+        return [r.text(self.medium.headers[h]) for r, h in zip(requests, headers, strict=True)]
 
     def user_id(self, index: int) -> str:
         """Return the id under which user *index* appears in events."""
@@ -225,32 +223,18 @@ def studio_of(settings: WheelSettings) -> Studio:
     return Studio(StudioSettings(**told), seed=settings.seed)
 
 
-def _split_requests(held_out: int, rng: np.random.Generator) -> tuple[list[Request], list[Request]]:
-    """Split all requests so that no two that mean the same picture fall on different sides."""
-    by_meaning: dict[tuple[str, ...], list[Request]] = {}
-    for request in every_request():
-        by_meaning.setdefault(_meaning(request), []).append(request)
+def _split_requests(
+    requests: Sequence[Any], held_out: int, rng: np.random.Generator
+) -> tuple[list[Any], list[Any]]:
+    """Split *requests* so that no two that mean the same fall on different sides."""
+    by_meaning: dict[tuple[str, ...], list[Any]] = {}
+    for request in requests:
+        by_meaning.setdefault(request.meaning, []).append(request)
     groups = [by_meaning[key] for key in sorted(by_meaning)]
     order = rng.permutation(len(groups))
     kept = [groups[i][0] for i in order[:held_out]]
     asked = [request for i in order[held_out:] for request in groups[i]]
     return asked, kept
-
-
-def _meaning(request: Request) -> tuple[str, ...]:
-    if request.second is None:
-        return ("alone", request.first.words())
-    first, second = request.first.words(), request.second.words()
-    if request.relation == "right of":
-        return ("left of", second, first)
-    if request.relation == "and":
-        return ("and", *sorted((first, second)))
-    return (request.relation, first, second)
-
-
-def _texts(requests: Sequence[Request], rng: np.random.Generator) -> list[str]:
-    headers = rng.integers(len(HEADERS), size=len(requests))
-    return [r.text(HEADERS[h]) for r, h in zip(requests, headers, strict=True)]
 
 
 def _id(prefix: str, seed: int, turn: int, index: int) -> str:

@@ -66,18 +66,31 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """True quality of n pictures; each array is (n,)."""
+    """True quality of n pictures or films; each array is (n,)."""
 
     prompt_alignment: Floats
     physical_plausibility: Floats
     aesthetics: Floats
     parses: npt.NDArray[np.bool_]
+    temporal_consistency: Floats | None = None  # of films
+
+    @property
+    def aspects(self) -> dict[str, Floats]:
+        """Return the aspects that apply, each (n,) in [0, 1]."""
+        found = {
+            "prompt_alignment": self.prompt_alignment,
+            "physical_plausibility": self.physical_plausibility,
+            "aesthetics": self.aesthetics,
+        }
+        if self.temporal_consistency is not None:
+            found["temporal_consistency"] = self.temporal_consistency
+        return found
 
     @property
     def overall(self) -> Floats:
         """Return the mean of the aspects times 100."""
-        aspects = self.prompt_alignment + self.physical_plausibility + self.aesthetics
-        return 100.0 * aspects / 3.0
+        aspects = list(self.aspects.values())
+        return 100.0 * sum(aspects[1:], aspects[0]) / len(aspects)
 
 
 def judge(pictures: npt.NDArray[np.uint8], requests: list[Request]) -> Truth:
@@ -98,7 +111,7 @@ def judge(pictures: npt.NDArray[np.uint8], requests: list[Request]) -> Truth:
             [_alignment(s, r) for s, r in zip(scenes, requests, strict=True)], float
         ),
         physical_plausibility=np.array([_plausibility(s) for s in scenes], float),
-        aesthetics=np.array([_aesthetics(s) for s in scenes], float),
+        aesthetics=np.array([aesthetics(s) for s in scenes], float),
         parses=np.array([s.parses for s in scenes], bool),
     )
 
@@ -123,21 +136,26 @@ def read_scenes(pictures: npt.NDArray[np.uint8]) -> list[Scene]:
 
 
 def _matches(classes: npt.NDArray[np.int64]) -> Floats:
-    """Return (n, colour, shape, y, x): how well each shape fits at each offset, at most 1."""
+    """Return (n, colour, shape, y, x): how well each shape fits at each offset, at most 1.
+
+    A colour that a picture has too little of for any match is not looked for: it fits nowhere.
+    """
     names = np.arange(_FIRST_COLOUR, len(_NAMES))[None, :, None, None]
     colours: npt.NDArray[np.bool_] = classes[:, None] == names
-    windows: Any = np.lib.stride_tricks.sliding_window_view(
-        colours,
-        (OBJECT, OBJECT),
-        axis=(2, 3),  # type: ignore[call-overload]  # numpy's stubs know one axis only
-    )
-    n, c, h, w = windows.shape[:4]
-    kernel = np.stack([np.where(SHAPE_MASKS[s], 1.0, -1.0) for s in SHAPES])
     sizes = np.array([SHAPE_MASKS[s].sum() for s in SHAPES], np.float64)
-    flat = windows.reshape(n * c * h * w, OBJECT * OBJECT).astype(np.float32)
+    enough = colours.sum((2, 3)) >= _MATCH * sizes.min()
+    windows: Any = np.lib.stride_tricks.sliding_window_view(
+        colours[enough],
+        (OBJECT, OBJECT),
+        axis=(1, 2),  # type: ignore[call-overload]  # numpy's stubs know one axis only
+    )
+    found, h, w = windows.shape[:3]
+    kernel = np.stack([np.where(SHAPE_MASKS[s], 1.0, -1.0) for s in SHAPES])
+    flat = windows.reshape(found * h * w, OBJECT * OBJECT).astype(np.float32)
     net = flat @ kernel.reshape(len(SHAPES), -1).T.astype(np.float32)  # whole numbers, exact
-    score = (net / sizes).round(3)
-    return score.reshape(n, c, h, w, len(SHAPES)).transpose(0, 1, 4, 2, 3)
+    score = np.full((*enough.shape, len(SHAPES), h, w), -1.0)
+    score[enough] = (net / sizes).round(3).reshape(found, h, w, len(SHAPES)).transpose(0, 3, 1, 2)
+    return score
 
 
 def _read_scene(classes: npt.NDArray[np.int64], matches: Floats) -> Scene:
@@ -221,11 +239,12 @@ def _plausibility(scene: Scene) -> float:
     total = len(scene.things) + scene.broken
     if not scene.things or not scene.has_ground:
         return 0.0
-    standing = sum(_rests(t, scene.things) for t in scene.things)
+    standing = sum(rests(t, scene.things) for t in scene.things)
     return float(standing / total)
 
 
-def _rests(thing: Seen, things: tuple[Seen, ...]) -> bool:
+def rests(thing: Seen, things: tuple[Seen, ...]) -> bool:
+    """Say whether *thing* stands on the ground or on another of the *things*."""
     bottom = thing.y + OBJECT
     if abs(bottom - GROUND_Y) <= 1:
         return True
@@ -235,8 +254,8 @@ def _rests(thing: Seen, things: tuple[Seen, ...]) -> bool:
     )
 
 
-def _aesthetics(scene: Scene) -> float:
-    """Mean of a clean sky and a whole ground."""
+def aesthetics(scene: Scene) -> float:
+    """Return the mean of a clean sky and a whole ground, in [0, 1]."""
     clean = max(0.0, 1.0 - scene.speckled / 0.06)
     whole = max(0.0, 1.0 - scene.ragged / 0.15)
     return (clean + whole) / 2

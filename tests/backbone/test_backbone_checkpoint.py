@@ -10,7 +10,7 @@ from transformers import Emu3ForConditionalGeneration, LlamaConfig, LlamaForCaus
 
 from backbone.architecture import tiny_config
 from backbone.emu3 import Emu3Backbone
-from backbone.tokens import Grid, build_tokenizer, image_prompt
+from backbone.tokens import Grid, build_tokenizer, visual_prompt
 from data_contracts.errors import FlywheelError
 
 GRID = Grid(height=2, width=3)
@@ -34,7 +34,7 @@ def logprobs(backbone: Emu3Backbone) -> np.ndarray:
     rng = np.random.default_rng(0)
     top = backbone.model.config.vq_config.codebook_size
     completions = [backbone.completion(rng.integers(0, top, (2, 3))) for _ in range(3)]
-    prompts = [image_prompt(t, GRID) for t in ("a red disc", "späße 🙂", "")]
+    prompts = [visual_prompt(t, GRID) for t in ("a red disc", "späße 🙂", "")]
     return backbone.sequence_logprobs(prompts, completions)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from backbone.emu3 import Emu3Backbone
-from backbone.tokens import image_prompt
+from backbone.tokens import visual_prompt
 from backbone.train_language import train_language
 from data_contracts.errors import ShapeError
 
@@ -42,7 +42,7 @@ def test_learns_until_only_chance_is_left(pupil):
 def test_held_out_loss_is_the_mean_log_probability_of_the_pictures_tokens(pupil):
     texts, codes = lessons(12)
     run = train_language(pupil, texts, codes, held_out=6, steps=1, batch_size=3, learning_rate=1e-9)
-    prompts = [image_prompt(t, pupil.grid) for t in texts[-6:]]
+    prompts = [visual_prompt(t, pupil.grid) for t in texts[-6:]]
     logs = pupil.sequence_logprobs(prompts, [pupil.completion(c) for c in codes[-6:]])
     assert run.held_out[-1][1] == pytest.approx(-logs.mean() / 11, abs=1e-4)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backbone.emu3 import Emu3Backbone, seeded
 from backbone.grammar import read_grid
-from backbone.tokens import Grid, image_prompt
+from backbone.tokens import Grid, visual_prompt
 from data_contracts.errors import ShapeError
 
 TEXTS = ["a red disc", "two blue squares left of a green triangle", "späße 🙂"]
@@ -84,7 +84,7 @@ def test_samples_follow_the_models_own_probabilities(backbone):
     )
     drawn = few.generate(["x"] * 3000, seed=9, grammar=True)
     counts = np.bincount([int(c[0, 0]) for c in drawn], minlength=32)
-    prompt = few.tokenizer(image_prompt("x", few.grid), return_tensors="pt")["input_ids"]
+    prompt = few.tokenizer(visual_prompt("x", few.grid), return_tensors="pt")["input_ids"]
     with torch.inference_mode():
         logits = few.model(input_ids=prompt).logits[0, -1]
     expected = 3000 * logits[list(few.ids.visual)].softmax(-1).numpy()
@@ -95,7 +95,7 @@ def test_samples_follow_the_models_own_probabilities(backbone):
 def test_a_picture_is_spelled_as_the_model_would_write_it(backbone):
     codes = np.arange(6).reshape(2, 3)
     ids = backbone.tokenizer(backbone.completion(codes), add_special_tokens=False)["input_ids"]
-    assert read_grid(ids, backbone.grid, backbone.ids) == codes.tolist()
+    np.testing.assert_array_equal(read_grid(ids, backbone.grid, backbone.ids), codes)
     assert ids[-1] == backbone.ids.eos
     assert len(ids) == backbone.grid.tokens + 3
 

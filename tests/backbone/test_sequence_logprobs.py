@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from backbone.emu3 import Emu3Backbone
-from backbone.tokens import image_prompt, text_completion, text_prompt
+from backbone.tokens import text_completion, text_prompt, visual_prompt
 from data_contracts.errors import ShapeError
 
 # Different lengths on both sides, so that every batch needs padding.
@@ -13,7 +13,7 @@ ASKED = ["a red disc", "two blue squares left of a green triangle", "", "späße
 def sequences(backbone: Emu3Backbone) -> tuple[list[str], list[str]]:
     rng = np.random.default_rng(3)
     drawn = [backbone.completion(rng.integers(0, 32, (2, 3))) for _ in ASKED[:3]]
-    prompts = [image_prompt(t, backbone.grid) for t in ASKED[:3]]
+    prompts = [visual_prompt(t, backbone.grid) for t in ASKED[:3]]
     prompts += [text_prompt(t) for t in ASKED[3:]]
     return prompts, [*drawn, text_completion("yes"), text_completion("a long answer, in words")]
 

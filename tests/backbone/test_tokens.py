@@ -13,10 +13,10 @@ from backbone.tokens import (
     PLACEHOLDER,
     Grid,
     build_tokenizer,
-    image_prompt,
     plain,
     text_completion,
     token_ids,
+    visual_prompt,
     visual_token,
 )
 
@@ -66,7 +66,7 @@ def test_no_more_words_are_learned_than_asked_for():
 def test_no_text_smuggles_in_a_structure_token(text):
     assert SPECIAL.isdisjoint(ids_of(TOKENIZER, plain(text)))
     assert frozenset(WORDY.added_tokens_decoder).isdisjoint(ids_of(WORDY, plain(text)))
-    prompt = [i for i in ids_of(TOKENIZER, image_prompt(text, GRID)) if i in SPECIAL]
+    prompt = [i for i in ids_of(TOKENIZER, visual_prompt(text, GRID)) if i in SPECIAL]
     assert TOKENIZER.convert_ids_to_tokens(prompt) == [BOS, IMAGE_START, IMAGE_TOKEN]
     answer = [i for i in ids_of(TOKENIZER, text_completion(text)) if i in SPECIAL]
     assert TOKENIZER.convert_ids_to_tokens(answer) == [EOS]
@@ -83,7 +83,7 @@ def test_text_without_names_of_tokens_is_left_as_it_is(text):
 
 
 def test_a_prompt_says_its_size_as_rows_by_columns():
-    assert image_prompt("a disc", GRID) == f"{BOS}a disc{IMAGE_START}2*3{IMAGE_TOKEN}"
+    assert visual_prompt("a disc", GRID) == f"{BOS}a disc{IMAGE_START}2*3{IMAGE_TOKEN}"
 
 
 def test_the_vocabulary_is_bytes_then_structure_then_pictures():

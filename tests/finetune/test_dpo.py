@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from toy_pictures import ToyBundle, pair, red_beats_blue
 from trl import DPOTrainer
 
-from backbone.tokens import image_prompt
+from backbone.tokens import visual_prompt
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig
 from finetune.dpo_trainer import dpo_arguments, train_dpo
@@ -40,7 +40,7 @@ def margin(bundle, backbone):
     from backbone.pictures import stack_pngs
 
     pairs = bundle.pairs("validation")
-    prompts = [image_prompt(bundle.prompt_text(p.prompt_id), backbone.grid) for p in pairs]
+    prompts = [visual_prompt(bundle.prompt_text(p.prompt_id), backbone.grid) for p in pairs]
     scores = []
     for ids in ([p.chosen_id for p in pairs], [p.rejected_id for p in pairs]):
         codes = backbone.tokenise(stack_pngs([bundle.content(i) for i in ids]))
@@ -63,7 +63,7 @@ def test_equal_weights_and_certain_targets_are_trls_own_loss(backbone):
     rows = Dataset.from_dict(
         {
             "prompt": [
-                image_prompt(bundle.prompt_text(p.prompt_id), backbone.grid) for p in bundle.train
+                visual_prompt(bundle.prompt_text(p.prompt_id), backbone.grid) for p in bundle.train
             ],
             "chosen": written([p.chosen_id for p in bundle.train]),
             "rejected": written([p.rejected_id for p in bundle.train]),

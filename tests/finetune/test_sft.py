@@ -11,7 +11,7 @@ from trl import SFTConfig as TrlSftConfig
 from trl import SFTTrainer
 
 from backbone.pictures import stack_pngs
-from backbone.tokens import image_prompt
+from backbone.tokens import visual_prompt
 from data_contracts.errors import FlywheelError
 from finetune.config import SftConfig
 from finetune.sft_trainer import imitation_rows, train_sft
@@ -50,7 +50,7 @@ def test_equal_weights_are_trls_own_loss(backbone):
     rows = Dataset.from_dict(
         {
             "prompt": [
-                image_prompt(bundle.prompt_text(p.prompt_id), backbone.grid) for p in bundle.train
+                visual_prompt(bundle.prompt_text(p.prompt_id), backbone.grid) for p in bundle.train
             ],
             "completion": [backbone.completion(c) for c in codes],
         }

@@ -69,8 +69,9 @@ def test_another_pair_gets_a_card_and_questions_of_its_own(wheel, named, tmp_pat
     planned = json.loads(evaluated(capsys, wheel, *words, "--dry-run", "--json"))
     assert not out.exists()
     lines = evaluated(capsys, wheel, *words)
-    for rule in ("win rate", "diversity", "human", "labels"):
+    for rule in ("win rate", "diversity", "labels"):
         assert re.search(rf"^{rule} +(passed|failed) ", lines, re.MULTILINE)
+    assert re.search(r"^human +not asked for ", lines, re.MULTILINE)
     assert "nothing was released" in lines
     report = json.loads(next(out.glob("*.json")).read_text())
     assert report["digest"] == planned["digest"]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from toy_pictures import ToyBundle, pair, picture, red_beats_blue
 
+from backbone.films import read_film, write_film
 from backbone.pictures import stack_pngs
-from backbone.tokens import image_prompt
+from backbone.tokens import visual_prompt
 from data_contracts.errors import FlywheelError, ShapeError
 from reward_models.sequences import read_answers, read_sequences
 
@@ -36,8 +37,24 @@ def test_a_picture_is_what_the_model_would_have_written(backbone):
     bundle = red_beats_blue(count=1)
     sequences = read(bundle, backbone)
     codes = backbone.tokenise(stack_pngs([bundle.content("red0")]))[0]
-    written = image_prompt("a disc p0", backbone.grid) + backbone.completion(codes)
+    written = visual_prompt("a disc p0", backbone.grid) + backbone.completion(codes)
     assert text_of(backbone, sequences, sequences.row_of["p0", "red0"]) == written
+
+
+def test_a_film_is_its_frames_as_the_model_would_have_written_them(backbone):
+    films = [stack_pngs([picture(colour, k) for k in range(n)]) for colour, n in
+             (("red", 2), ("blue", 3), ("red", 2))]  # fmt: skip
+    contents = [*(write_film(film) for film in films), picture("blue", 0), b"yes"]
+    mixed = read_answers(["a disc p0"] * 5, contents, backbone, max_length=64)
+    for row, film in enumerate(films):
+        of_film = backbone.of_frames(len(film))
+        [codes] = of_film.tokenise(read_film(contents[row])[None])
+        written = visual_prompt("a disc p0", of_film.grid) + of_film.completion(codes)
+        assert written.count("<|extra_201|>") == len(film)
+        assert text_of(backbone, mixed, row) == written
+    still = text_of(backbone, read(red_beats_blue(count=1), backbone), 1)
+    assert text_of(backbone, mixed, 3) == still
+    assert text_of(backbone, mixed, 4) == text_of(backbone, read(TALK, backbone), 0)
 
 
 def test_a_long_prompt_keeps_its_end_and_a_long_answer_its_beginning(backbone):
@@ -72,11 +89,13 @@ def test_answers_without_a_bundle_read_the_same(backbone):
 
 
 def test_refuses_what_cannot_be_read(backbone):
-    with pytest.raises(FlywheelError, match="neither image nor text, first red0"):
+    with pytest.raises(FlywheelError, match="neither text, image nor video, first red0"):
+        read(replace(red_beats_blue(), modalities={"red0": "sound"}), backbone)
+    with pytest.raises(FlywheelError, match="not an MP4 film"):
         read(replace(red_beats_blue(), modalities={"red0": "video"}), backbone)
     with pytest.raises(FlywheelError, match="does not fit max_length 10"):
         read(red_beats_blue(), backbone, max_length=10)
-    with pytest.raises(FlywheelError, match="neither PNG nor UTF-8"):
+    with pytest.raises(FlywheelError, match="neither PNG, MP4 nor UTF-8"):
         read_answers(["p"], [b"\xff\xfe"], backbone, max_length=64)
     with pytest.raises(ShapeError):
         read_answers(["p"], [], backbone, max_length=64)

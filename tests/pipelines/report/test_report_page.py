@@ -212,3 +212,52 @@ def test_gaps_in_curves_are_drawn_as_gaps():
 
 def test_fake_pictures_are_pictures():
     assert base64.b64decode(fake_png(np.random.default_rng(0))).startswith(b"\x89PNG")
+
+
+def test_what_was_not_asked_for_is_no_tick():
+    demo = fake_demo()
+    rules = [
+        {"rule": "kl", "passed": True, "detail": "no cap", "asked": False},
+        {"rule": "win_rate", "passed": True, "detail": "won"},
+        {"rule": "validity", "passed": False, "detail": "fell"},
+    ]
+    for arm in demo["arms"]:
+        for turn in arm["turns"]:
+            turn["gate"] = rules
+    page = render_report(demo)
+    marks = re.findall(r'class="mark (\w+)" aria-label="([a-z ]+)">([^<]+)<', page)
+    assert set(marks) == {
+        ("idle", "not asked for", "\u2013"),
+        ("yes", "passed", "\u2713"), ("no", "failed", "\u2715"),
+    }  # fmt: skip
+
+
+def test_users_read_right_stand_beside_what_a_guess_gets_right():
+    demo = fake_demo()
+    for row in demo["intents"]:
+        row["found_against_truth"] = {
+            "rows": ["endorse", "mock"], "columns": ["endorse", "mock"],
+            "counts": [[70, 5], [10, 15]],
+        }  # fmt: skip
+    page = render_report(demo)
+    assert "85.0 % of all users were read right" in page
+    assert "would be right for 80.0 %" in page
+
+
+@pytest.mark.parametrize(("alphas", "said"), [((0.1, 0.15, 0.7), True), ((0.1, 0.3, 0.4), False)])
+def test_a_crew_that_hardly_agrees_is_said_to(alphas, said):
+    demo = fake_demo()
+    demo["agreement"] = [
+        {"arm": "ours", "turn": 1, "aspect": "overall", "alpha": alpha} for alpha in alphas
+    ]
+    assert ("hardly agree beyond chance" in render_report(demo)) is said
+
+
+@pytest.mark.parametrize(("modality", "word"), [("video", "films"), ("image", "pictures")])
+def test_a_report_says_what_was_drawn(modality, word):
+    demo = fake_demo()
+    demo["settings"] = {"studio": {"modality": modality}}
+    page = render_report(demo)
+    assert f"How good the {word} are" in page
+    assert f'class="drawn {word}"' in page
+    assert ("its frames from left to right" in page) is (word == "films")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -10,11 +11,13 @@ from transformers import Emu3ForConditionalGeneration
 
 from backbone.architecture import tiny_config
 from backbone.emu3 import Emu3Backbone, seeded
+from backbone.films import read_film
 from backbone.pictures import read_png
 from backbone.tokens import build_tokenizer
 from data_contracts.contract import load_contract
 from pipelines.intake import admit_events
 from pipelines.stores.enforcer import find_violations
+from pipelines.world.medium import PICTURES
 from pipelines.world.pretrain import SceneSource
 from pipelines.world.prompts import Request, every_request, parse_request
 from pipelines.world.scenes import draw_scene
@@ -222,9 +225,30 @@ def test_the_base_model_learns_from_prompts_and_scenes_that_belong_together():
     again, same = SceneSource(0).examples(200)
     assert texts == again
     np.testing.assert_array_equal(pictures, same)
-    truth = Studio.truth(pictures, texts)
-    shuffled = Studio.truth(pictures, texts[1:] + texts[:1])
+    truth = PICTURES.truth(pictures, texts)
+    shuffled = PICTURES.truth(pictures, texts[1:] + texts[:1])
     assert truth.parses.mean() > 0.95
     assert truth.prompt_alignment.mean() > 0.2 + shuffled.prompt_alignment.mean()
     # A mixture of good and flawed, not one of both.
     assert 0.1 < (truth.overall > 95).mean() < 0.6
+
+
+def test_a_studio_of_films_serves_films(policy):
+    """The same people and events; prompts, media and truth are those of films."""
+    one = studio(3, replace(SMALL, prompts=8, modality="video"))
+    served = serve(one, 1, policy.of_frames(4), release="ck_1")
+    assert set(served.generations["modality"].to_pylist()) == {"video"}
+    assert {read_film(content).shape for content in served.media.values()} == {(4, 32, 32, 3)}
+    assert set(served.quality.aspects) == {
+        "prompt_alignment", "physical_plausibility", "aesthetics", "temporal_consistency",
+    }  # fmt: skip
+    assert served.events.num_rows > 0
+    for name, rows in (
+        ("prompt", served.prompts), ("generation", served.generations), ("event", served.events),
+    ):  # fmt: skip
+        assert find_violations(rows, load_contract(name), now=LATER).num_rows == 0, name
+    texts = served.prompts["text"].to_pylist()
+    assert set(texts).isdisjoint(one.heldout_texts)
+    score = score_policy(policy.of_frames(4), one, samples=1, validity_samples=4, seed=1)
+    assert score.pictures.shape == (40, 1, 4, 32, 32, 3)
+    assert set(score.aspects) == set(served.quality.aspects)
