@@ -19,12 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from annotation.interfaces import FORMS, Interface, interface_named
-from annotation.interfaces.controls import VERDICTS, side_choices
+from annotation.interfaces import INTERFACES, Interface, interface_named
+from annotation.interfaces.controls import REASON_KEYS, VERDICTS, WRITE_KEY, side_choices
 from benchmarks.label_studio_rates import environment, quiet
-from data_contracts.vocabulary import MODALITIES
 from pipelines.labelling.ledger import open_ledger
-from pipelines.labelling.planning import Question, Shown, plan_assignments
+from pipelines.labelling.planning import Original, Question, Shown, plan_assignments
 from pipelines.labelling.push import push_assignments
 from pipelines.labelling.service import bring_up, client_of, free_port, take_down
 from pipelines.labelling.sync import sync_answers
@@ -34,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/annotation/label_studi
 from answering import assignments
 from browsing import FRAMES, RATE, SUBMIT, Seat, film, picture, png
 
-EVERY = tuple(f"{form}_{modality}" for form in FORMS for modality in MODALITIES)
+EVERY = INTERFACES
 MOST_KEYS = 6  # of a picture pair
 STARS = 3  # of five: what a critique is given on each aspect
 # Trusted events alone: what the editor dispatches itself is nobody's work. A held key is one.
@@ -73,7 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def keys_of(interface: Interface) -> list[str]:
-    """Return the keys that answer everything an interface asks, drawing and writing aside."""
+    """Return the keys that answer everything an interface asks, drawing and writing aside.
+
+    Of an edit they are those into the text and out of it, one character, and one reason.
+    """
+    if interface.form == "edit":
+        return [WRITE_KEY, "x", "Escape", REASON_KEYS[0]]
     if interface.form == "critique":
         return [str(n) for n in range(1, len(interface.aspects) + 1) for _ in range(STARS)]
     rows = [side_choices(row)[0].key for row in range(len(interface.aspects))]
@@ -97,9 +101,14 @@ def _asked(root: Path) -> dict[str, Any]:
                   frames=FRAMES, fps=RATE)
             for n, digest in enumerate(shown[modality])
         ]  # fmt: skip
-        other = None if form == "critique" else sides[1]
-        questions.append(Question(task_id=name, prompt="a red disc on the floor", first=sides[0],
-                                  other=other, blind=form == "blind"))  # fmt: skip
+        asked = Original(tenant_id="studio", project_id="effort", prompt_id="effort")
+        questions.append(
+            Question(
+                task_id=name, prompt="a red disc on the floor", first=sides[0],
+                other=None if form in ("critique", "edit") else sides[1], blind=form == "blind",
+                original=asked if form == "edit" else None,
+            )
+        )  # fmt: skip
     ledger = open_ledger(root)
     plan_assignments(ledger, "effort", questions, overlap=1)
     push_assignments(root, client_of(root))

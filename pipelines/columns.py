@@ -14,6 +14,8 @@ _RECORDS: Final[Mapping[str, str]] = {
     "prompts": "prompt",
     "raw_generations": "generation",
     "generations": "generation",
+    "edited_generations": "generation",
+    "all_generations": "generation",
     "annotations": "annotation",
     "preference_pairs": "preference_pair",
 }

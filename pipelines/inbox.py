@@ -1,8 +1,8 @@
 """The folder in which deliveries arrive: what a product sampled, and what its users did.
 
     <root>/inbox/<turn>/prompts.parquet      prompts as asked
-    <root>/inbox/<turn>/generations.parquet  one row a picture; `blob` is the digest of its file
-    <root>/inbox/<turn>/media/<digest>.png
+    <root>/inbox/<turn>/generations.parquet  a row a picture, film or text; `blob` is its digest
+    <root>/inbox/<turn>/media/<digest>.png   films are .mp4, texts .txt
     <root>/inbox/<turn>/events.parquet       or .jsonl, .csv
     <root>/inbox/<turn>/delivery.json        written last: the delivery is whole
 
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from data_contracts.errors import FlywheelError
 
 _MARK: Final = "delivery.json"
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class Inbox:
@@ -52,7 +53,7 @@ class Inbox:
         folder = self.folder(turn)
         (folder / "media").mkdir(parents=True, exist_ok=True)
         for digest, content in media.items():
-            (folder / "media" / f"{digest}.png").write_bytes(content)
+            (folder / "media" / f"{digest}.{_kind(content)}").write_bytes(content)
         for name, table in (
             ("prompts", prompts),
             ("generations", generations),
@@ -86,6 +87,8 @@ class Inbox:
             FlywheelError: the file is missing or is not what its name says.
         """
         file = self.folder(turn) / "media" / f"{digest}.png"
+        others = [file.with_suffix(kind) for kind in (".mp4", ".txt")]
+        file = next((each for each in (file, *others) if each.is_file()), file)
         try:
             content = file.read_bytes()
         except OSError as error:
@@ -97,3 +100,10 @@ class Inbox:
                 f"media {digest[:12]} of {turn} is not what its name says; deliver it again"
             )
         return content
+
+
+def _kind(content: bytes) -> str:
+    """Name a file as people would; what it holds is checked by what it is said to be."""
+    if content.startswith(_PNG):
+        return "png"
+    return "mp4" if content[4:8] == b"ftyp" else "txt"

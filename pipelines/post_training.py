@@ -95,6 +95,18 @@ def stands(stores: Stores, asset: str, turn: str) -> str:
     return found
 
 
+def generations_of(stores: Stores, turn: str) -> str:
+    """Return the table of every generation that pairs of *turn* may name, edited ones included.
+
+    A turn that was made before texts were edited has none beside the policies' own.
+
+    Raises:
+        FlywheelError: it was never materialised.
+    """
+    whole = stores.catalogue.pointer(f"annotation/all_generations/{turn}")
+    return whole or stands(stores, "artifacts/generations", turn)
+
+
 def resolve_job(
     stores: Stores,
     settings: WheelSettings,
@@ -139,7 +151,7 @@ def resolve_job(
         root=stores.root,
         snapshot_id=stands(stores, SNAPSHOT, turn),
         prompts=stands(stores, "artifacts/prompts", turn),
-        generations=stands(stores, "artifacts/generations", turn),
+        generations=generations_of(stores, turn),
         policy=policy,
         reference=reference,
         configuration=configuration.model_dump(),

@@ -1,7 +1,13 @@
 """Interfaces: what annotators see, as Label Studio markup from the aspects and one taxonomy."""
 
 from annotation.interfaces.controls import Form
-from annotation.interfaces.interface import FORMS, Interface, build_interface, interface_named
+from annotation.interfaces.interface import (
+    FORMS,
+    INTERFACES,
+    Interface,
+    build_interface,
+    interface_named,
+)
 from annotation.interfaces.taxonomy import (
     Reason,
     aspects_named,
@@ -10,6 +16,6 @@ from annotation.interfaces.taxonomy import (
 )
 
 __all__ = [
-    "FORMS", "Form", "Interface", "Reason", "aspects_named", "build_interface",
+    "FORMS", "INTERFACES", "Form", "Interface", "Reason", "aspects_named", "build_interface",
     "default_taxonomy", "interface_named", "read_taxonomy",
 ]  # fmt: skip

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Form = Literal["pair", "blind", "critique"]
+Form = Literal["pair", "blind", "critique", "edit"]
 Side = Literal["left", "right", "only"]
 
 OVERALL: Final = "overall"
 COMMENT: Final = "comment"
+EDITED: Final = "edited"  # the edited version of a text
+WHY: Final = "why"  # a text was edited
 PROMPT: Final = "prompt"
 UNMET: Final = "unmet"  # words of the prompt that were not satisfied
 ASPECT: Final = "aspect_"  # + the aspect's name
@@ -44,6 +46,9 @@ REFUSALS: Final[tuple[Choice, ...]] = (
 
 # Rows of keys that lie together. The editor takes b, e, h, r, u and v for its tools.
 _ROWS: Final = (("a", "s", "d"), ("z", "x", "c"), ("j", "k", "l"), ("i", "o", "p"))
+# What says why a text was edited, in the order of the taxonomy.
+REASON_KEYS: Final = "asdzxcjkliopfgnqty"
+WRITE_KEY: Final = "w"  # puts the cursor into the field; the door sees to it
 
 
 def side_choices(row: int) -> tuple[Choice, ...]:

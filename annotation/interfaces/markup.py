@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from annotation.interfaces.controls import COMMENT, PROMPT, UNMET, Choice, unmet_by
+from annotation.interfaces.controls import COMMENT, PROMPT, UNMET, WRITE_KEY, Choice, unmet_by
 from annotation.interfaces.style import ASPECT_COLOURS, STYLE
 from annotation.interfaces.taxonomy import Reason
 
@@ -97,11 +97,12 @@ def choices(name: str, to: str, offered: Iterable[Choice], *, required: str | No
                layout="inline", **demanded)  # fmt: skip
 
 
-def submitting(modality: str, *, stars: bool = False) -> Element:
+def submitting(modality: str, *, stars: bool = False, writes: bool = False) -> Element:
     """Return a line that says how to go on."""
     plays = "Space plays · " if modality == "video" else ""
     gives = "A number adds a star · " if stars else ""
-    return words("fw-hint", f"{gives}{plays}Ctrl+Enter submits · Ctrl+Z takes back")
+    enters = f"{WRITE_KEY} to write, Escape to stop · " if writes else ""
+    return words("fw-hint", f"{gives}{plays}{enters}Ctrl+Enter submits · Ctrl+Z takes back")
 
 
 def comment(to: str) -> Element:

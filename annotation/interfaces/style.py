@@ -53,23 +53,29 @@ STYLE: Final = """
 .fw .lsf-choice label > span { padding: 0; margin: 0; }
 .fw .lsf-choice label:hover { border-color: #1f6feb; }
 .fw .lsf-choice label:focus-within { outline: 2px solid #1f6feb; }
-.fw .lsf-choice .ant-radio { position: absolute; opacity: 0; }
-.fw .lsf-choice .ant-radio-wrapper-checked { background: #1f6feb; border-color: #1f6feb;
+.fw .lsf-choice .ant-radio, .fw .lsf-choice .ant-checkbox { position: absolute; opacity: 0; }
+.fw .lsf-choice .ant-radio-wrapper-checked,
+.fw .lsf-choice .ant-checkbox-wrapper-checked { background: #1f6feb; border-color: #1f6feb;
   color: #fff; }
+.fw .lsf-choice .ant-checkbox-wrapper-checked span { color: #fff; }
 .fw-judged { background: #fff; border: 1px solid #d0d7de; border-radius: 10px;
   padding: 8px 12px; }
-.fw-pair .fw-judged { position: sticky; bottom: 0; z-index: 20; margin-top: 10px;
-  box-shadow: 0 -4px 16px rgba(31, 35, 40, .12); }
+.fw-pair .fw-judged, .fw-edit .fw-judged { position: sticky; bottom: 0; z-index: 20;
+  margin-top: 10px; box-shadow: 0 -4px 16px rgba(31, 35, 40, .12); }
 .fw-verdict { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 12px; }
 .fw-pair .fw-ratings { display: flex; flex-wrap: wrap; gap: 6px 20px; margin-top: 8px;
   padding-top: 8px; border-top: 1px solid #eaeef2; }
-.fw-pair .fw-row { display: flex; align-items: center; gap: 8px; }
+.fw-pair .fw-row, .fw-edit .fw-row { display: flex; align-items: center; gap: 8px; }
 .fw-question h4 { font-weight: 500; color: #424a53; }
 .fw-critique .fw-card { flex: 1.3 1 0; }
 .fw-critique .fw-judged { flex: 1 1 0; min-width: 320px; }
 .fw-critique .fw-row { display: flex; align-items: center; justify-content: space-between;
   gap: 10px; padding: 4px 0; border-bottom: 1px solid #eaeef2; }
 .fw-critique .fw-verdict { margin-top: 10px; }
+.fw-edit .fw-verdict { margin-top: 8px; padding-top: 8px; border-top: 1px solid #eaeef2; }
+.fw-edited form, .fw-edited .ant-form-item { margin: 0; }
+.fw-edited textarea { font-size: 16px; line-height: 1.6; min-height: 46vh; color: inherit;
+  border-radius: 8px; }
 .fw-comment { margin-top: 8px; }
 .fw-comment textarea { border-radius: 8px; }
 .fw .ant-rate { white-space: nowrap; }

@@ -1,6 +1,7 @@
 """Results: what Label Studio stores becomes rows of the annotation contract, or is refused."""
 
-from annotation.results.answer import Assignment, rows_of_answer
+from annotation.results.answer import rows_of_answer
+from annotation.results.assignment import Assignment
 from annotation.results.critiques import (
     CRITIQUE,
     critiques,
@@ -8,11 +9,16 @@ from annotation.results.critiques import (
     text_mask,
     visual_mask,
 )
-from annotation.results.edits import edits_as_comparisons
+from annotation.results.edits import (
+    EditedVersion,
+    edited_version,
+    edited_version_of,
+    edits_as_comparisons,
+)
 from annotation.results.geometry import ResultRefused, covered_characters, covered_tokens
 
 __all__ = [
-    "CRITIQUE", "Assignment", "ResultRefused", "covered_characters", "covered_tokens",
-    "critiques", "edits_as_comparisons", "frame_mask", "rows_of_answer", "text_mask",
-    "visual_mask",
+    "CRITIQUE", "Assignment", "EditedVersion", "ResultRefused", "covered_characters",
+    "covered_tokens", "critiques", "edited_version", "edited_version_of", "edits_as_comparisons",
+    "frame_mask", "rows_of_answer", "text_mask", "visual_mask",
 ]  # fmt: skip

@@ -5,7 +5,6 @@ fit refuses the whole answer, for half an answer would not be what the annotator
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
@@ -16,14 +15,18 @@ from annotation.interfaces.controls import (
     CANNOT_JUDGE,
     COMMENT,
     DECLINED,
+    EDITED,
     OVERALL,
     PROMPT,
     REFUSALS,
     UNMET,
     VERDICTS,
+    WHY,
     Choice,
     side_choices,
 )
+from annotation.results.assignment import Assignment
+from annotation.results.edits import edited_version
 from annotation.results.geometry import (
     ResultRefused,
     as_json,
@@ -37,19 +40,6 @@ from data_contracts.aspects import ASPECT_TABLE
 Row = dict[str, Any]
 _LONGEST: Final = 20_000  # characters of a comment
 _MOST: Final = 500  # parts of one result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """What one annotator was given, as our own record says."""
-
-    task_id: str
-    annotator_id: str
-    user_id: int  # the account that must have answered
-    left_id: str  # generation; of a critique the only one
-    right_id: str | None  # None: a critique
-    is_gold: bool
-    data: Mapping[str, Any]  # what the server was sent
 
 
 def rows_of_answer(
@@ -118,6 +108,10 @@ class _Reader:
                 raise ResultRefused(f"two results for {name}")
             else:
                 single[name] = {**value, "origin": part.get("origin")}
+        if self._interface.form == "edit":
+            if regions:
+                raise ResultRefused("a region, which an edit does not ask for")
+            return self._edited(single)
         rows = [row for name, value in single.items() for row in self._answered(name, value)]
         declined = [row for row in rows if row["kind"] == "declined"]
         if declined:
@@ -163,6 +157,30 @@ class _Reader:
         return [self._comparison(aspect, name, value, _chosen(
             value, side_choices(self._row_of[aspect])
         ))]  # fmt: skip
+
+    def _edited(self, single: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+        """Read an edit and why it was made; whoever declined is not held to what was written."""
+        if set(single) - {EDITED, WHY, OVERALL}:
+            raise ResultRefused("a result of a control that the interface does not have")
+        if OVERALL in single:
+            return self._answered(OVERALL, single[OVERALL])
+        if EDITED not in single:
+            raise ResultRefused("no edited version")
+        before, value = self._given.left_id, single[EDITED]
+        version = edited_version(value, self._given)
+        codes = _picked(single[WHY]) if WHY in single else []
+        if unknown := [code for code in codes if code not in self._aspect_of]:
+            raise ResultRefused(f"{len(unknown)} reason codes that the interface does not offer")
+        why = [
+            self._row("comment", f"{WHY}-{code}", before, single[WHY],
+                      aspect=self._aspect_of[code], reason_code=code)
+            for code in sorted(set(codes))
+        ]  # fmt: skip
+        return [
+            self._row("edit", EDITED, before, value, aspect=OVERALL,
+                      other_generation_id=version.generation_id),
+            *why,
+        ]  # fmt: skip
 
     def _comparison(self, aspect: str, name: str, value: Mapping[str, Any], chosen: Choice) -> Row:
         assert self._given.right_id is not None
@@ -245,13 +263,20 @@ class _Reader:
 
 
 def _chosen(value: Mapping[str, Any], offered: Sequence[Choice]) -> Choice:
-    picked = value.get("choices")
-    if not isinstance(picked, list) or len(picked) != 1:
+    picked = _picked(value)
+    if len(picked) != 1:
         raise ResultRefused("a choice of none or several")
     found = [each for each in offered if each.stored == picked[0]]
     if not found:
         raise ResultRefused("a choice that the interface does not offer")
     return found[0]
+
+
+def _picked(value: Mapping[str, Any]) -> list[str]:
+    picked = value.get("choices")
+    if not isinstance(picked, list) or not all(isinstance(each, str) for each in picked):
+        raise ResultRefused("a choice of none or several")
+    return picked
 
 
 def _labels(value: Mapping[str, Any]) -> list[str]:

@@ -18,15 +18,21 @@ from annotation.results import critiques as read_critiques
 from annotation.weeks import annotator_weeks as measure_weeks
 from data_contracts.conform import conform
 from data_contracts.contract import load_contract
-from data_contracts.schemas import ANNOTATION
+from data_contracts.errors import ContractError
+from data_contracts.labels import GENERAL
+from data_contracts.schemas import ANNOTATION, GENERATION
 from pipelines.append_io import read_batch
 from pipelines.assets.turns import TURNS, turn_name
 from pipelines.io_managers import PARENTS
+from pipelines.labelling.edits import edited_generations as edits_of
+from pipelines.labelling.edits import edits_among
+from pipelines.labelling.ledger import open_ledger
 from pipelines.labelling.quality_figures import standing_figures, told_in_numbers
 from pipelines.labelling.quality_page import agreement_page, quality_page
-from pipelines.labelling.quality_sources import gold_of_zone
+from pipelines.labelling.quality_sources import gold_of_zone, has_desk
 from pipelines.resources import AnnotationDesk, Wheel
-from pipelines.stores.enforcer import split_rows
+from pipelines.stores import read_asset_table
+from pipelines.stores.enforcer import refuse, split_rows
 from pipelines.world.desk import turn_number
 from pipelines.world.medium import medium_of
 
@@ -127,6 +133,63 @@ def critiques(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.Output[pa.T
     digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
     found = read_critiques(answers, rows=STUDIO_GRID.height, columns=STUDIO_GRID.width)
     return dg.Output(found, metadata={"critiques": found.num_rows, PARENTS: [digest]})
+
+
+@dg.asset(
+    group_name="annotation",
+    kinds=_KINDS,
+    partitions_def=TURNS,
+    ins={"generations": dg.AssetIn(key_prefix="artifacts")},
+    deps=[dg.AssetKey(["annotation", "annotations"])],
+    **_OUT,
+)
+def edited_generations(
+    context: dg.AssetExecutionContext, wheel: Wheel, generations: pa.Table
+) -> dg.Output[pa.Table]:
+    """Texts as annotators made them better: generations of people, whose parent was edited."""
+    digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
+    root = Path(wheel.root)
+    found = GENERATION.empty_table()
+    if has_desk(root):
+        found = edits_of(open_ledger(root), context.partition_key)
+    edited, lacking = edits_among(found, answers)
+    refuse(edited, load_contract("generation"), now=datetime.now(UTC))
+    strange = set(edited["parent_generation_id"].to_pylist()) - set(
+        generations["generation_id"].to_pylist()
+    )
+    if strange:
+        raise ContractError(
+            f"edits: {len(strange)} of what was edited is not of this turn (first: {min(strange)})"
+        )
+    return dg.Output(
+        edited, metadata={"edits": edited.num_rows, "lacking": lacking, PARENTS: [digest]}
+    )
+
+
+@dg.asset(
+    group_name="annotation",
+    kinds=_KINDS,
+    partitions_def=TURNS,
+    ins={"generations": dg.AssetIn(key_prefix="artifacts")},
+    deps=[dg.AssetKey(["annotation", "edited_generations"])],
+    **_OUT,
+)
+def all_generations(
+    context: dg.AssetExecutionContext, wheel: Wheel, generations: pa.Table
+) -> dg.Output[pa.Table]:
+    """What pairs may name: the policies' generations, and people's edited versions of them."""
+    edited = read_asset_table(
+        wheel.stores,
+        "annotation/edited_generations",
+        clearance=GENERAL,
+        partition=context.partition_key,
+    )
+    # Without edits this is the table of the policies' generations itself, which rests on no answer.
+    parents = [edited.digest] if edited.table.num_rows else []
+    return dg.Output(
+        pa.concat_tables([generations, edited.table]),
+        metadata={"edited": edited.table.num_rows, PARENTS: parents},
+    )
 
 
 @dg.multi_asset(

@@ -17,13 +17,18 @@ from data_contracts.schemas import GENERATION, PROMPT
 from pipelines.assets.turns import TURNS
 from pipelines.intake.films import check_film
 from pipelines.intake.images import check_image
+from pipelines.intake.texts import check_text
 from pipelines.io_managers import PARENTS
 from pipelines.resources import Wheel
 from pipelines.stores.digests import file_digest
 from pipelines.stores.enforcer import refuse
 
 _PART: Final = 256  # media in memory at a time
-_DOORS: Final[dict[str, Callable[[bytes], object]]] = {"image": check_image, "video": check_film}
+_DOORS: Final[dict[str, Callable[[bytes], object]]] = {
+    "image": check_image,
+    "video": check_film,
+    "text": check_text,
+}
 _IO = {"key_prefix": "artifacts", "io_manager_key": "tables", "kinds": {"parquet"}}
 
 

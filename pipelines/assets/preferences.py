@@ -13,6 +13,7 @@ from pipelines.assets.turns import TURNS
 from pipelines.code_version import code_version
 from pipelines.io_managers import PARENTS
 from pipelines.preferences.card import card_markdown, dataset_card
+from pipelines.preferences.edited import edited_of
 from pipelines.preferences.making import make_preferences
 from pipelines.resources import Wheel
 from pipelines.signals.drops import join_drops
@@ -55,7 +56,7 @@ SNAPSHOT_POINTER = "preferences/preference_snapshot"
         "trusted_signals": dg.AssetIn(["signals", "trusted_signals"]),
         "exposures": dg.AssetIn(["signals", "exposures"]),
         "prompts": dg.AssetIn(["artifacts", "prompts"]),
-        "generations": dg.AssetIn(["artifacts", "generations"]),
+        "generations": dg.AssetIn(["annotation", "all_generations"]),
     },
     deps=[dg.AssetKey(["annotation", "annotations"])],
 )
@@ -79,6 +80,7 @@ def inferred_preferences(
         **wheel.settings.pairs.model_dump(),
         seed=wheel.settings.seed,
         quality=lambda: _oracle(wheel, turn),
+        edited=edited_of(answers),
     )
     parents = {PARENTS: [digest]}
     return (

@@ -16,7 +16,7 @@ from pipelines.train_launch import current, train
 INPUTS = [
     dg.AssetKey(["preferences", "preference_snapshot"]),
     dg.AssetKey(["artifacts", "prompts"]),
-    dg.AssetKey(["artifacts", "generations"]),
+    dg.AssetKey(["annotation", "all_generations"]),
     dg.AssetKey(["backbone", "backbone"]),
 ]
 _KEY = {"key_prefix": "reward_models", "group_name": "reward_models", "partitions_def": TURNS}

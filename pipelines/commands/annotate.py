@@ -27,8 +27,8 @@ def up(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What they answer with, such as pair_image, blind_video or critique_text; "
-            "repeat for several.  [default: pair_image and pair_text]",
+            help="What they answer with, such as pair_image, blind_video, critique_text or "
+            "edit_text; repeat for several.  [default: pair_image and pair_text]",
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port of our own server.", min=1, max=65535)] = 8080,

@@ -14,11 +14,12 @@ from data_contracts.ids import Digest
 from data_contracts.labels import GENERAL
 from pipelines.labelling.gold import mix_gold, record_gold
 from pipelines.labelling.ledger import open_assignments, open_ledger
-from pipelines.labelling.planning import Question, Shown, plan_assignments
+from pipelines.labelling.planning import Original, Question, Shown, plan_assignments
 from pipelines.labelling.push import push_assignments
 from pipelines.labelling.rounds import Budget, plan_round, settled_questions
 from pipelines.labelling.service import client_of
 from pipelines.labelling.sync import annotations_of, sync_answers
+from pipelines.settings import read_resolved
 from pipelines.stores import Stores, open_stores, read_asset_table
 
 
@@ -27,7 +28,8 @@ class LabelStudioDesk(dg.ConfigurableResource):
 
     Ratings go to *overlap* annotators each. Comparisons are given out in rounds: first to one
     annotator each, then where an answer tells most, until settled. They cost no more answers
-    than *overlap* a comparison on average. Gold comes on top of both.
+    than *overlap* a comparison on average. Gold comes on top of both, and so do the texts whose
+    better version is asked for, each of one annotator.
     """
 
     root: str
@@ -47,6 +49,9 @@ class LabelStudioDesk(dg.ConfigurableResource):
         rated = [q for q in questions if q.other is None]
         plan_assignments(ledger, turn, rated, overlap=self.overlap)
         plan_assignments(ledger, turn, compared, overlap=min(1, self.overlap))
+        edits = read_resolved(root).queue.edits
+        asked = edits_asked(open_stores(root), turn, tasks, count=edits) if edits else []
+        plan_assignments(ledger, turn, asked, overlap=1)
         mix_gold(ledger, turn, rate=self.gold)
         push_assignments(root, client_of(root))
 
@@ -106,18 +111,12 @@ def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
     prompts = _by_id(stores, "prompts", turn)
 
     def shown(generation_id: str) -> Shown:
-        row = generations[generation_id]
-        text = None
-        if row["modality"] == "text" and row["blob"] is not None:
-            text = stores.blobs.get(Digest(row["blob"])).decode("utf-8", "replace")
-        return Shown(
-            generation_id=generation_id, modality=row["modality"], text=text, blob=row["blob"]
-        )
+        return _shown(stores, generations[generation_id])
 
     asked: dict[str, Question] = {}
     for task in tasks.to_pylist():
         first, other = task["generation_id"], task["other_generation_id"]
-        identity = task["task_id"] if other is not None else _critique_of(first)
+        identity = task["task_id"] if other is not None else _task_named("critique", first)
         if identity not in asked:
             asked[identity] = Question(
                 task_id=identity,
@@ -126,6 +125,43 @@ def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
                 other=None if other is None else shown(other),
             )
     return list(asked.values())
+
+
+def edits_asked(stores: Stores, turn: str, tasks: pa.Table, *, count: int) -> list[Question]:
+    """Return which texts of *tasks* are to be edited: at most *count*, one a prompt.
+
+    A hash draws them, so that the same tasks ask for the same.
+
+    Args:
+        stores: the zone's, with prompts, generations and their media.
+        turn: the turn of the wheel that the generations belong to.
+        tasks: rows of `annotation.queue.TASK`.
+        count: how many at most.
+    """
+    generations = _by_id(stores, "generations", turn)
+    prompts = _by_id(stores, "prompts", turn)
+    named = {*tasks["generation_id"].to_pylist(), *tasks["other_generation_id"].to_pylist()}
+    texts = [
+        row
+        for name, row in generations.items()
+        if name in named and row["modality"] == "text" and row["blob"] is not None
+    ]
+    texts.sort(key=lambda row: _task_named("edit", row["generation_id"]))
+    of_prompt = {row["prompt_id"]: row for row in reversed(texts)}
+    drawn = [row for row in texts if of_prompt[row["prompt_id"]] is row]
+    return [
+        Question(
+            task_id=_task_named("edit", row["generation_id"]),
+            prompt=prompts[row["prompt_id"]]["text"],
+            first=_shown(stores, row),
+            original=Original(
+                tenant_id=row["tenant_id"],
+                project_id=row["project_id"],
+                prompt_id=row["prompt_id"],
+            ),
+        )
+        for row in drawn[:count]
+    ]
 
 
 def tasks_of(stores: Stores, turn: str) -> pa.Table:
@@ -140,8 +176,17 @@ def tasks_of(stores: Stores, turn: str) -> pa.Table:
     return found
 
 
-def _critique_of(generation_id: str) -> str:
-    return "task_" + blake2b(f"critique\x1f{generation_id}".encode(), digest_size=10).hexdigest()
+def _shown(stores: Stores, row: dict[str, str]) -> Shown:
+    text = None
+    if row["modality"] == "text" and row["blob"] is not None:
+        text = stores.blobs.get(Digest(row["blob"])).decode("utf-8", "replace")
+    return Shown(
+        generation_id=row["generation_id"], modality=row["modality"], text=text, blob=row["blob"]
+    )
+
+
+def _task_named(form: str, generation_id: str) -> str:
+    return "task_" + blake2b(f"{form}\x1f{generation_id}".encode(), digest_size=10).hexdigest()
 
 
 def _by_id(stores: Stores, name: str, turn: str) -> dict[str, dict[str, str]]:

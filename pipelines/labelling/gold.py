@@ -142,6 +142,8 @@ def marked_gold(ledger: sa.Engine, marks: Sequence[str]) -> list[Known]:
 
 def _marked_value(interface: str, said: str) -> dict[str, float]:
     form = interface_named(interface)
+    if form.form == "edit":
+        raise FlywheelError(f"{interface}: an edit has no known answer; mark a pair or a critique")
     if form.form != "critique":
         if said.lower() not in _SIDES:
             raise FlywheelError(f"{interface}: say A, B or same, not {said[:20]!r}")

@@ -41,8 +41,8 @@ ASSIGNMENTS: Final = sa.Table(
     sa.Column("turn", sa.String, nullable=False, index=True),
     sa.Column("project_id", sa.Integer, sa.ForeignKey("projects.project_id"), nullable=False),
     sa.Column("annotator_id", sa.String, nullable=False),
-    sa.Column("left_id", sa.String, nullable=False),  # generation; of a critique the only one
-    sa.Column("right_id", sa.String),  # null: a critique
+    sa.Column("left_id", sa.String, nullable=False),  # generation; perhaps the only one
+    sa.Column("right_id", sa.String),  # null: a critique or an edit
     sa.Column("left_blob", sa.String),  # digest of its media; null: text
     sa.Column("right_blob", sa.String),
     sa.Column("is_gold", sa.Boolean, nullable=False, default=False),
@@ -61,6 +61,23 @@ ANSWERS: Final = sa.Table(
     sa.Column("state", sa.String, nullable=False),  # accepted, quarantined or deleted
     sa.Column("reason", sa.String),  # why it was quarantined
     sa.Column("rows", sa.JSON, nullable=False),  # of the annotation contract; a tombstone has none
+)
+ORIGINALS: Final = sa.Table(
+    "originals",
+    METADATA,
+    sa.Column("generation_id", sa.String, primary_key=True),  # that an edit was asked of
+    sa.Column("tenant_id", sa.String, nullable=False),
+    sa.Column("project_id", sa.String, nullable=False),
+    sa.Column("prompt_id", sa.String, nullable=False),
+)
+EDITS: Final = sa.Table(
+    "edits",
+    METADATA,
+    sa.Column("server_annotation", sa.Integer, primary_key=True),  # of an accepted answer
+    sa.Column("generation_id", sa.String, nullable=False, index=True),  # the edited version
+    sa.Column("parent_generation_id", sa.String, nullable=False),  # what was edited
+    sa.Column("blob", sa.String, nullable=False),  # digest of the edited text
+    sa.Column("updated_at", sa.String, nullable=False),
 )
 READS: Final = sa.Table(
     "reads",

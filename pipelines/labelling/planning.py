@@ -1,14 +1,14 @@
 """Planning: which annotator is given which question, which side is left, what they are sent."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from data_contracts.errors import FlywheelError
-from pipelines.labelling.ledger import ASSIGNMENTS, projects_of
+from pipelines.labelling.ledger import ASSIGNMENTS, ORIGINALS, projects_of
 from pipelines.stores.catalogue_tables import transaction
 
 SITE: Final = "/media"  # where the door serves media, on the annotators' own origin
@@ -27,21 +27,34 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """Whose a text is that is to be edited; its edited versions are theirs as well."""
+
+    tenant_id: str
+    project_id: str
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question: two generations to compare, or one to rate."""
+    """One question: two generations to compare, one to rate, or a text to edit."""
 
     task_id: str
     prompt: str
     first: Shown
-    other: Shown | None = None  # None: a critique
+    other: Shown | None = None  # None: a critique or an edit
     blind: bool = False
     is_gold: bool = False
     warning: str = ""  # shown before anything else
+    original: Original | None = None  # of the first; None: no edit is asked for
 
     @property
     def interface(self) -> str:
         """Return the interface that asks it."""
-        form = "critique" if self.other is None else "blind" if self.blind else "pair"
+        if self.original is not None:
+            form = "edit"
+        else:
+            form = "critique" if self.other is None else "blind" if self.blind else "pair"
         return f"{form}_{self.first.modality}"
 
 
@@ -127,9 +140,29 @@ def assign(ledger: sa.Engine, turn: str, given: Sequence[tuple[Question, str]]) 
         )
         fresh = {each["assignment_id"]: each for each in planned}
         new = [each for name, each in fresh.items() if name not in known]
+        _record_originals(connection, [question for question, _ in given])
         if new:
             connection.execute(sa.insert(ASSIGNMENTS), new)
     return len(new)
+
+
+def _record_originals(connection: sa.Connection, questions: Sequence[Question]) -> None:
+    """Record whose the texts are that are to be edited, before an edited version can come back."""
+    asked = {
+        q.first.generation_id: {"generation_id": q.first.generation_id, **asdict(q.original)}
+        for q in questions
+        if q.original is not None
+    }
+    if not asked:
+        return
+    known = set(
+        connection.execute(
+            sa.select(ORIGINALS.c.generation_id).where(ORIGINALS.c.generation_id.in_(list(asked)))
+        ).scalars()
+    )
+    fresh = [row for name, row in asked.items() if name not in known]
+    if fresh:
+        connection.execute(sa.insert(ORIGINALS), fresh)
 
 
 def _chosen(people: Iterable[str], task_id: str, overlap: int) -> Sequence[str]:

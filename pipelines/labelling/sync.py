@@ -17,9 +17,10 @@ import sqlalchemy as sa
 
 from annotation.client import LabelStudioClient
 from annotation.interfaces import Interface, interface_named
-from annotation.results import Assignment, ResultRefused, rows_of_answer
+from annotation.results import Assignment, EditedVersion, ResultRefused, rows_of_answer
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
+from pipelines.labelling.edits import edited_in, record_edits, store_texts, tenants_of
 from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, PROJECTS, open_ledger, projects_of
 from pipelines.labelling.polling import changes_of, record_reads, task_counts
 from pipelines.labelling.push import known_tasks, recognise
@@ -61,7 +62,7 @@ def sync_answers(root: Path, client: LabelStudioClient) -> Synced:
                 counts[DELETED] += _bury(ledger, project.project_id)
             changes = changes_of(ledger, client, project)
             for tasks in changes.pages:
-                for state, count in _take(ledger, project, interface, tasks).items():
+                for state, count in _take(root, ledger, project, interface, tasks).items():
                     counts[state] += count
             _move_cursor(ledger, project.project_id, changes.newest)
     return Synced(
@@ -103,6 +104,7 @@ def _move_cursor(ledger: sa.Engine, project: int, newest: str | None) -> None:
 
 
 def _take(
+    root: Path,
     ledger: sa.Engine,
     project: sa.Row[Any],
     interface: Interface,
@@ -117,12 +119,18 @@ def _take(
                 sa.select(ASSIGNMENTS).where(ASSIGNMENTS.c.server_task.in_(numbers))
             )
         }
+    tenants = (
+        tenants_of(ledger, [row.left_id for row in given.values()])
+        if interface.form == "edit"
+        else {}
+    )
     judged: list[dict[str, Any]] = []
     for task in tasks:
         row = given.get(int(task["id"]))
         if row is not None:
-            judged += _judge(task, row, project, interface)
+            judged += _judge(task, row, project, interface, tenants.get(row.left_id))
     _hold_to_contract(judged)
+    store_texts(root, judged)
     with transaction(ledger) as connection:
         before = {
             row.server_annotation: (row.updated_at, row.state, row.reason)
@@ -138,13 +146,12 @@ def _take(
         ]
         there = {each["server_annotation"] for each in judged}
         gone = [n for n, (_, state, _) in before.items() if n not in there and state != DELETED]
-        connection.execute(
-            sa.delete(ANSWERS).where(
-                ANSWERS.c.server_annotation.in_([each["server_annotation"] for each in fresh])
-            )
-        )
+        replaced = [each["server_annotation"] for each in fresh]
+        connection.execute(sa.delete(ANSWERS).where(ANSWERS.c.server_annotation.in_(replaced)))
         if fresh:
-            connection.execute(sa.insert(ANSWERS), fresh)
+            columns = [{k: v for k, v in each.items() if k != "edited"} for each in fresh]
+            connection.execute(sa.insert(ANSWERS), columns)
+        record_edits(connection, replaced, fresh)
         _tombstone(connection, gone)
         # Strangers are read again: one may turn out to be ours.
         ours = [task for task in tasks if int(task["id"]) in given]
@@ -158,7 +165,11 @@ def _take(
 
 
 def _judge(
-    task: Mapping[str, Any], row: sa.Row[Any], project: sa.Row[Any], interface: Interface
+    task: Mapping[str, Any],
+    row: sa.Row[Any],
+    project: sa.Row[Any],
+    interface: Interface,
+    tenant: str | None,
 ) -> list[dict[str, Any]]:
     """Return what every answer of one task amounts to; of two good ones the first counts."""
     assignment = Assignment(
@@ -169,15 +180,18 @@ def _judge(
         right_id=row.right_id,
         is_gold=row.is_gold,
         data=row.data,
+        tenant_id=tenant,
     )
     judged, answered = [], False
     for answer in sorted(task.get("annotations") or [], key=lambda each: int(each["id"])):
         rows: list[dict[str, Any]] = []
         reason: str | None = None
+        edited: EditedVersion | None = None
         try:
             if task.get("data") != row.data:
                 raise ResultRefused("the task was changed on the server after it was sent")
             rows = rows_of_answer(answer, assignment, interface)
+            edited = edited_in(rows, answer, assignment)
             if answered:
                 rows, reason = [], _SECOND
             answered = True
@@ -192,6 +206,7 @@ def _judge(
                 "state": ACCEPTED if reason is None else QUARANTINED,
                 "reason": reason,
                 "rows": [{**each, "updated_at": each["updated_at"].isoformat()} for each in rows],
+                "edited": edited,  # not of the table: its text becomes a blob
             }
         )
     return judged
@@ -229,6 +244,7 @@ def _tombstone(connection: sa.Connection, numbers: Sequence[int]) -> None:
         .where(ANSWERS.c.server_annotation.in_(list(numbers)))
         .values(state=DELETED, reason=None, rows=[])
     )
+    record_edits(connection, numbers, [])
 
 
 def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -32,6 +32,8 @@ from starlette.routing import Route
 from data_contracts.ids import Digest
 from pipelines.labelling.feedback import feedback_of
 from pipelines.labelling.ledger import ANNOTATORS, ASSIGNMENTS
+from pipelines.media.keys import PATH as KEYS
+from pipelines.media.keys import SCRIPT, with_keys
 from pipelines.media.progress import Stream, progress_page, projects_of_account
 from pipelines.media.signing import MediaRefused, check_signature, signed_path
 from pipelines.stores.blobs import Blobs
@@ -160,9 +162,17 @@ def build_door(
         }
         return HTMLResponse(progress_page(streams, told), headers=guards)
 
+    async def keys(_request: Request) -> Response:
+        """Give out the script that our pages ask for; it says nothing about anybody."""
+        return Response(SCRIPT, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+
     async def onward(request: Request) -> Response:
-        """Pass everything else on to Label Studio."""
-        headers = [(n, v) for n, v in request.headers.items() if n not in _HOP]
+        """Pass everything else on to Label Studio; pages come back with our keys."""
+        page = "text/html" in request.headers.get("accept", "")
+        dropped = _HOP | {"accept-encoding"} if page else _HOP
+        headers = [(n, v) for n, v in request.headers.items() if n not in dropped]
+        if page:  # a script is added to it, so that it must be readable
+            headers.append(("accept-encoding", "identity"))
         headers.append(("host", request.headers.get("host", "")))
         passed = client.build_request(
             request.method,
@@ -174,14 +184,23 @@ def build_door(
             answer = await client.send(passed, stream=True)
         except httpx.HTTPError:
             return PlainTextResponse("Label Studio is down; run `flywheel annotate up`\n", 502)
-        response = StreamingResponse(
-            answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose)
-        )
-        response.raw_headers = [
+        kept = [
             (name.lower(), value)
             for name, value in answer.headers.raw
-            if name.lower().decode() not in _HOP - {"content-length"}
+            if name.lower().decode() not in _HOP
         ]
+        response: Response
+        if page and _readable_page(answer.headers):
+            content = with_keys(await answer.aread())
+            await answer.aclose()
+            response = Response(content, answer.status_code)
+            length = str(len(content)).encode()
+        else:
+            response = StreamingResponse(
+                answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose)
+            )
+            length = answer.headers.get("content-length", "").encode()
+        response.raw_headers = [*kept, *([(b"content-length", length)] if length else [])]
         return response
 
     @asynccontextmanager
@@ -196,6 +215,7 @@ def build_door(
         routes=[
             Route("/media/{assignment}/{side}", media, methods=["GET"]),
             Route("/blob/{digest}", blob, methods=["GET"]),
+            Route(KEYS, keys, methods=["GET"]),
             Route("/progress", progress, methods=["GET"]),
             Route("/{rest:path}", onward, methods=_METHODS),
         ],
@@ -206,6 +226,12 @@ def build_door(
 
 async def _refuse(_request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error}\n", 403, headers={"Cache-Control": "no-store"})
+
+
+def _readable_page(headers: Mapping[str, str]) -> bool:
+    """Say whether an answer is HTML that nobody packed on the way."""
+    is_page = headers.get("content-type", "").startswith("text/html")
+    return is_page and "content-encoding" not in headers
 
 
 def _assigned(ledger: sa.Engine, assignment: str, side: str, user: int) -> str:

@@ -17,6 +17,7 @@ _FORMS: Final = {
     "pair": "Compare two {}",
     "blind": "Compare two {}, blind",
     "critique": "Rate {} one by one",
+    "edit": "Make {} better",
 }
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Your work</title>

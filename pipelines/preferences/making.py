@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
+from pipelines.preferences.edited import edited_candidates
 from pipelines.preferences.em import IntentSettings
 from pipelines.preferences.evidence import gather_evidence
 from pipelines.preferences.experiment_arms import naive_pairs, pairs_from_quality, shuffled_pairs
@@ -47,6 +48,7 @@ def infer_preferences(
     generations: pa.Table,
     *,
     gold: pa.Table | None = None,
+    edited: pa.Table | None = None,
     settings: PairSettings | None = None,
     intent: IntentSettings | None = None,
 ) -> Inferred:
@@ -58,6 +60,7 @@ def infer_preferences(
         prompts: prompt contract; decides the splits.
         generations: generation contract.
         gold: generation_id, aspect, value, where the truth is known.
+        edited: rows of `edited.EDITED`: between these two only what was said of both counts.
         settings: which pairs are made and kept.
         intent: how the fit is done.
 
@@ -66,7 +69,14 @@ def infer_preferences(
     """
     fit = fit_intent(signals, answers, generations=generations, gold=gold, settings=intent)
     evidence = gather_evidence(signals, answers, gold=gold)
-    made = make_pairs(fit, prompts, generations, evidence, annotations=answers, settings=settings)
+    instead = None
+    if edited is not None and answers is not None and edited.num_rows:
+        instead = edited_candidates(
+            edited, answers, generations, settings=settings or PairSettings(), intent=intent
+        )
+    made = make_pairs(
+        fit, prompts, generations, evidence, annotations=answers, instead=instead, settings=settings
+    )
     return Inferred(fit, evidence, made)
 
 
@@ -84,6 +94,7 @@ def make_preferences(
     ties: bool = False,
     seed: int,
     quality: Callable[[], pa.Table],
+    edited: pa.Table | None = None,
 ) -> Preferences:
     """Make preference pairs.
 
@@ -101,6 +112,7 @@ def make_preferences(
         ties: keep pairs that are surely equal in an aspect other than "overall".
         seed: of *shuffled*.
         quality: true quality by generation, asked for by *oracle* alone.
+        edited: rows of `edited.EDITED`; None: nothing was edited.
 
     Raises:
         ContractError: *making* is unknown, or a table lacks a column.
@@ -115,7 +127,7 @@ def make_preferences(
     )
     signals = None if making == "explicit_only" else trusted
     fit, evidence, made = infer_preferences(
-        signals, answers, prompts, generations, settings=settings
+        signals, answers, prompts, generations, edited=edited, settings=settings
     )
     if making == "naive":
         made = naive_pairs(exposures, prompts, generations, evidence, settings=settings)

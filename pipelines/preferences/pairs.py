@@ -64,6 +64,7 @@ def make_pairs(
     evidence: pa.Table,
     *,
     annotations: pa.Table | None = None,
+    instead: pa.Table | None = None,
     splits: pa.Table | None = None,
     settings: PairSettings | None = None,
 ) -> Pairs:
@@ -76,6 +77,7 @@ def make_pairs(
         evidence: from `gather_evidence`; what each pair points back to.
         annotations: raw answers; where many compared the same two and truly split, the target
             is soft. None: every target is hard.
+        instead: CANDIDATE rows that stand in place of the posterior's about the same two.
         splits: from `split_prompts`, where it is known already; else it follows from *prompts*.
         settings: thresholds, cap, splits.
 
@@ -92,10 +94,12 @@ def make_pairs(
         _candidates(fit, generations, aspect, votes, settings=settings)
         for aspect in settings.aspects
     ]
+    candidates = pa.concat_tables(parts)
+    if instead is not None and instead.num_rows:
+        candidates = query(_REPLACED, candidates=candidates, instead=instead).cast(CANDIDATE)
     return finish_pairs(
-        pa.concat_tables(parts), prompts, evidence, settings=settings, stage="preferences",
-        splits=splits,
-    )  # fmt: skip
+        candidates, prompts, evidence, settings=settings, stage="preferences", splits=splits
+    )
 
 
 def same_prompt_indices(group: IntArray) -> tuple[IntArray, IntArray]:
@@ -249,6 +253,15 @@ SELECT row, coalesce(CASE WHEN chosen_id < rejected_id THEN won ELSE votes - won
 FROM pairs LEFT JOIN votes ON first_id = least(chosen_id, rejected_id)
     AND second_id = greatest(chosen_id, rejected_id) AND votes.aspect = pairs.aspect
 ORDER BY row
+"""
+_REPLACED: Final = """
+SELECT * FROM candidates ANTI JOIN instead ON candidates.aspect = instead.aspect
+    AND least(candidates.chosen_id, candidates.rejected_id)
+        = least(instead.chosen_id, instead.rejected_id)
+    AND greatest(candidates.chosen_id, candidates.rejected_id)
+        = greatest(instead.chosen_id, instead.rejected_id)
+UNION ALL BY NAME SELECT * FROM instead
+ORDER BY prompt_id, aspect, chosen_id, rejected_id
 """
 _FINISH: Final = """
 WITH kept AS (

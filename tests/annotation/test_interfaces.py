@@ -7,18 +7,18 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from annotation.interfaces import (
-    FORMS,
+    INTERFACES,
     build_interface,
     default_taxonomy,
     interface_named,
     read_taxonomy,
 )
+from annotation.interfaces.controls import EDITED, OVERALL, WHY
 from annotation.interfaces.taxonomy import TAXONOMY_FILE
 from data_contracts.aspects import ASPECT_TABLE
 from data_contracts.errors import FlywheelError
 from data_contracts.vocabulary import MODALITIES
 
-EVERY = [f"{form}_{modality}" for form in FORMS for modality in MODALITIES]
 EDITOR_KEYS = set("behruv")  # brush, eraser, pan, rectangle, unselect, move
 
 
@@ -26,7 +26,7 @@ def elements(interface, kind):
     return list(ET.fromstring(interface.config).iter(kind))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", INTERFACES)
 def test_keys_are_given_once_and_none_is_the_editors(name):
     interface = interface_named(name)
     keys = [e.get("hotkey") for kind in ("Choice", "Label", "Rating")
@@ -36,10 +36,13 @@ def test_keys_are_given_once_and_none_is_the_editors(name):
     assert EDITOR_KEYS & set(keys) == set()
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", INTERFACES)
 def test_what_is_stored_are_codes_of_the_taxonomy(name):
     interface = interface_named(name)
-    stored = {e.get("alias") for e in elements(interface, "Label")}
+    asked = [e for e in elements(interface, "Choices") if e.get("name") == WHY]
+    stored = {
+        e.get("alias") for e in (*elements(interface, "Label"), *(c for e in asked for c in e))
+    }
     reasons = {r.code for r in interface.reasons}
     assert {s for s in stored if not s.startswith("unmet_")} == reasons
     aspects = {a.name for a in ASPECT_TABLE if interface.modality in a.modalities}
@@ -65,6 +68,27 @@ def test_a_pair_offers_two_ties_no_judgement_and_to_decline():
     ]  # fmt: skip
 
 
+def test_an_edit_shows_the_text_twice_and_offers_to_decline():
+    """Beside the text to be edited a field that holds it already; why, and two ways to refuse."""
+    interface = interface_named("edit_text")
+    [field] = elements(interface, "TextArea")
+    shown = {e.get("name"): e.get("value") for e in elements(interface, "Text")}
+    assert (field.get("name"), field.get("value"), shown["only"]) == (EDITED, "$only", "$only")
+    asked = {e.get("name"): e for e in elements(interface, "Choices")}
+    assert set(asked) == {WHY, OVERALL}
+    assert [c.get("alias") for c in asked[OVERALL]] == ["cannot_judge", "declined"]
+    assert asked[WHY].get("choice") == "multiple"
+    assert interface.aspects == ()
+
+
+def test_a_taxonomy_of_more_reasons_than_keys_is_one_sentence():
+    more = [r.model_copy(update={"code": f"{r.code}_{n}"}) for r in default_taxonomy()
+            for n in range(2)]  # fmt: skip
+    with pytest.raises(FlywheelError, match="reasons want keys") as refused:
+        build_interface("edit", "text", taxonomy=more)
+    assert "\n" not in str(refused.value)
+
+
 def test_every_code_of_the_table_is_said_in_the_taxonomy():
     table = {code for aspect in ASPECT_TABLE for code in aspect.reason_codes}
     assert {r.code for r in default_taxonomy()} == table
@@ -84,6 +108,7 @@ def test_only_the_named_aspects_are_asked():
         ("pair", "image", ["aesthetics", "aesthetics"], "stands twice"),
         ("duel", "image", None, "there is no duel of image"),
         ("pair", "smell", None, "there is no pair of smell"),
+        ("edit", "image", None, "there is no edit of image"),
         ("pair", "video", [a.name for a in ASPECT_TABLE], "6 aspects want keys"),
     ],
 )

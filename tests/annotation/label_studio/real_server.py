@@ -5,7 +5,7 @@ import socket
 ANNOTATORS = ("ann-1", "ann-2", "ann-3")
 INTERFACES = ("pair_image", "pair_video", "pair_text", "critique_image", "blind_image")
 # Opened by the browser alone, so for one annotator: every project costs each sync three requests.
-MORE_INTERFACES = ("critique_video", "critique_text", "blind_video", "blind_text")
+MORE_INTERFACES = ("critique_video", "critique_text", "blind_video", "blind_text", "edit_text")
 EVERY_INTERFACE = INTERFACES + MORE_INTERFACES
 
 

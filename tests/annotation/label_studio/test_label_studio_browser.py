@@ -10,8 +10,9 @@ from answering import assignments, questions, rows_in
 from browsing import FRAMES, RATE, SUBMIT, Seat, film, picture, png
 from real_server import ANNOTATORS, EVERY_INTERFACE, MORE_INTERFACES, silent
 
+from pipelines.labelling.edits import edited_generations
 from pipelines.labelling.ledger import open_ledger
-from pipelines.labelling.planning import Question, Shown, plan_assignments
+from pipelines.labelling.planning import Original, Question, Shown, plan_assignments
 from pipelines.labelling.push import push_assignments
 from pipelines.labelling.service import bring_up, client_of
 from pipelines.labelling.sync import sync_answers
@@ -30,6 +31,8 @@ KEYS = {
     "critique_image": ["1", "1", "1", "2", "3", "3", "5"],
     "critique_video": ["1", "2", "2", "6", "6", "6", "6", "6"],
     "critique_text": ["7"],
+    # Into the field and to its end, words that are keys as well, out of it; then why.
+    "edit_text": ["w", "Control+End", *"So as w.", "Escape", "x", "j", "a", "Control+z"],
 }
 # Left against right by aspect, and stars by aspect, that these keys must end as.
 SAID = {
@@ -45,6 +48,7 @@ SAID = {
                        "overall": 1},
     "critique_video": {"prompt_alignment": 1, "physical_plausibility": 2, "overall": 5},
     "critique_text": {None: None},
+    "edit_text": {"overall": None, "aesthetics": None},
 }  # fmt: skip
 DECLINED = {"blind_text": None, "critique_text": "cannot_judge"}
 
@@ -69,8 +73,10 @@ def tasks(studio_root):
                  for n, digest in enumerate(shown[modality])]  # fmt: skip
         return Question(
             task_id=f"tb_{name}", prompt="a red disc on the floor", first=sides[0],
-            other=None if form == "critique" else sides[1], blind=form == "blind",
-            warning="May show a rolling disc." if name == "pair_image" else "",
+            other=None if form in ("critique", "edit") else sides[1], blind=form == "blind",
+            warning="May show a rolling disc." if name in ("pair_image", "edit_text") else "",
+            original=Original(tenant_id="studio", project_id="film", prompt_id="pb")
+            if form == "edit" else None,
         )  # fmt: skip
 
     asked = [question(*name.split("_")) for name in EVERY_INTERFACE]
@@ -110,6 +116,50 @@ def test_an_interface_is_labelled_by_keyboard_and_read_back(
     assert set(seat.media) <= {200, 206}
     assert bool(seat.media) == (not interface.endswith("text"))
     assert max(below) <= 900, "media and verdict fit one view, without scrolling"
+
+
+def test_what_was_written_by_keyboard_is_a_generation(browser, studio_root, tasks, lead):
+    """Enter and Shift+Enter are lines, letters are words, and white space stays as it was."""
+    ledger, before = open_ledger(studio_root), "  A disc.\n\n  It are red \U0001f4a1. \n"
+    shown = Shown(generation_id="gb_written", modality="text", text=before)
+    original = Original(tenant_id="studio", project_id="film", prompt_id="pb")
+    asked = Question(task_id="tb_written", prompt="a disc", first=shown, original=original)
+    plan_assignments(ledger, "written", [asked], overlap=1)
+    push_assignments(studio_root, lead)
+    [task] = assignments(ledger, "written")
+    seat = Seat(browser, studio_root, task)
+    seat.open_task()
+    seat.press("w", "Control+End", *"So 1.", "Enter", *"w", "Shift+Enter", *"x", "Escape", "c")
+    seat.submit()
+    seat.close()
+    sync_answers(studio_root, lead)
+    [row] = edited_generations(ledger, "written").to_pylist()
+    written = open_stores(studio_root).blobs.get(row["blob"]).decode()
+    assert written == before + "So 1.\nw\nx"
+    assert row["parent_generation_id"] == "gb_written"
+    assert seat.errors == []
+    assert seat.hosts == {"127.0.0.1"}
+
+
+def test_the_cursor_goes_into_a_comment_and_out_again_without_a_mouse(
+    browser, studio_root, tasks, lead
+):
+    """Inside it letters are words; outside they answer."""
+    ledger = open_ledger(studio_root)
+    plan_assignments(ledger, "comment", questions("text", 1, start=7_000), overlap=1)
+    push_assignments(studio_root, lead)
+    [task] = assignments(ledger, "comment")
+    seat = Seat(browser, studio_root, task)
+    seat.open_task()
+    seat.press("w", *"was 16", "Escape", "2")
+    seat.submit()
+    seat.close()
+    sync_answers(studio_root, lead)
+    rows = {row["kind"]: row for row in rows_in(ledger, "comment")}
+    assert set(rows) == {"comment", "comparison"}
+    assert rows["comment"]["text"] == "was 16"
+    assert abs(rows["comparison"]["value"]) == 1
+    assert seat.errors == []
 
 
 def test_a_link_leads_through_sign_in_and_guidelines_to_one_task_after_another(

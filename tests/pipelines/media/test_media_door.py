@@ -77,6 +77,34 @@ def zone(tmp_path):
         yield browser, digests, clock, zone_key(tmp_path), ledger
 
 
+def test_pages_ask_for_our_keys_and_nothing_else_is_changed(tmp_path):
+    """HTML that a browser opens gets one script of ours; what a script asks for stays as it is."""
+    page = b"<html><head><title>x</title></head><body>y</body></html>"
+    asked = []
+
+    def upstream(request):
+        asked.append(request.headers["accept-encoding"])
+        kind = {"content-type": "text/html; charset=utf-8", "set-cookie": COOKIES[0]}
+        return httpx.Response(200, content=Told(page), headers=kind)
+
+    door = build_door(
+        open_stores(tmp_path).blobs, open_ledger(tmp_path), zone_key(tmp_path),
+        upstream="http://studio.invalid", transport=httpx.MockTransport(upstream),
+    )  # fmt: skip
+    with TestClient(door, base_url="http://127.0.0.1:8080") as browser:
+        opened = browser.get("/projects/1/data", headers={"accept": "text/html,*/*"})
+        fetched = browser.get("/projects/1/data", headers={"accept": "application/json"})
+        script = browser.get("/flywheel-keys.js")
+    tag = b'<script src="/flywheel-keys.js"></script>'
+    assert opened.content == page.replace(b"</head>", tag + b"</head>")
+    assert opened.headers["content-length"] == str(len(opened.content))
+    assert opened.headers["set-cookie"] == COOKIES[0]
+    assert fetched.content == page
+    assert asked[0] == "identity" != asked[1]
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert "addEventListener" in script.text
+
+
 def address_of(ledger, side):
     from pipelines.labelling.ledger import ASSIGNMENTS
     from pipelines.stores.catalogue_tables import transaction
