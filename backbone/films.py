@@ -5,7 +5,8 @@ so that the halved colour planes of yuv420p, which every browser plays, lose nex
 file says so itself. Films of anybody else are read as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
@@ -55,11 +56,30 @@ def read_film(data: bytes) -> Pixels:
         FlywheelError: not H.264 in MP4, broken, or larger than `MAX_PIXELS` a frame or
             `MAX_FRAMES`.
     """
+    with _opened(data) as container:
+        return _decoded(container, _stream(container))
+
+
+def film_timing(data: bytes) -> tuple[int, float]:
+    """Return how many frames a film says it has, and how many a second; nothing is decoded.
+
+    Raises:
+        FlywheelError: as `read_film`, as far as the header tells.
+    """
+    with _opened(data) as container:
+        stream = _stream(container)
+        if not stream.frames or not stream.average_rate:
+            raise FlywheelError("film refused: its header says no frames; export it again")
+        return stream.frames, float(stream.average_rate)
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator["av.container.InputContainer"]:
     if not is_film(data):
         raise FlywheelError("not an MP4 film; export it as MP4 with H.264")
     try:
         with av.open(BytesIO(data), "r", format="mp4") as container:
-            return _decoded(container)
+            yield container
     except FlywheelError:
         raise
     # libav raises many types on damaged input; all mean the same here.
@@ -67,7 +87,7 @@ def read_film(data: bytes) -> Pixels:
         raise FlywheelError("not a readable MP4 film; export it as MP4 with H.264 again") from None
 
 
-def _decoded(container: "av.container.InputContainer") -> Pixels:
+def _stream(container: "av.container.InputContainer") -> "av.VideoStream":
     if not container.streams.video:
         raise FlywheelError("film refused: it has no pictures; export it as MP4 with H.264")
     stream = container.streams.video[0]
@@ -79,6 +99,11 @@ def _decoded(container: "av.container.InputContainer") -> Pixels:
             f"film of {width} x {height} pixels refused: at most {MAX_PIXELS} pixels a frame are "
             "decoded; scale it down first"
         )
+    return stream
+
+
+def _decoded(container: "av.container.InputContainer", stream: "av.VideoStream") -> Pixels:
+    height, width = stream.height, stream.width
     block = _block(container.metadata.get("comment", ""))
     if height % block or width % block:
         raise FlywheelError(

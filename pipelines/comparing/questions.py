@@ -15,12 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import expit
 
-from backbone.films import RATE, is_film, read_film
 from data_contracts.errors import FlywheelError
-from data_contracts.ids import Digest
 from data_contracts.labels import GENERAL
 from finetune.measured import Comparison
-from pipelines.labelling.planning import Question, Shown
+from pipelines.labelling.planning import Question
+from pipelines.labelling.shown import shown_media
 from pipelines.stores import (
     AssetTable,
     Stores,
@@ -196,26 +195,12 @@ def blind_questions(stores: Stores, candidate: str, champion: str) -> list[Quest
         Question(
             task_id=row["task_id"],
             prompt=texts[row["prompt_id"]],
-            first=_shown(stores, row["generation_id"], row["blob"]),
-            other=_shown(stores, row["other_generation_id"], row["other_blob"]),
+            first=shown_media(stores, row["generation_id"], row["blob"]),
+            other=shown_media(stores, row["other_generation_id"], row["other_blob"]),
             blind=True,
         )
         for row in asked.to_pylist()
     ]
-
-
-def _shown(stores: Stores, generation_id: str, blob: str) -> Shown:
-    """Describe a sample; whether it is a picture or a film is told by its own first bytes."""
-    content = stores.blobs.get(Digest(blob))
-    if not is_film(content):
-        return Shown(generation_id=generation_id, modality="image", blob=blob)
-    return Shown(
-        generation_id=generation_id,
-        modality="video",
-        blob=blob,
-        frames=len(read_film(content)),
-        fps=RATE,
-    )
 
 
 def _texts(stores: Stores, prompt_ids: set[str]) -> dict[str, str]:

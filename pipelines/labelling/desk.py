@@ -18,6 +18,7 @@ from pipelines.labelling.planning import Original, Question, Shown, plan_assignm
 from pipelines.labelling.push import push_assignments
 from pipelines.labelling.rounds import Budget, plan_round, settled_questions
 from pipelines.labelling.service import client_of
+from pipelines.labelling.shown import shown_media
 from pipelines.labelling.sync import annotations_of, sync_answers
 from pipelines.settings import read_resolved
 from pipelines.stores import Stores, open_stores, read_asset_table
@@ -177,6 +178,8 @@ def tasks_of(stores: Stores, turn: str) -> pa.Table:
 
 
 def _shown(stores: Stores, row: dict[str, str]) -> Shown:
+    if row["modality"] == "video" and row["blob"] is not None:
+        return shown_media(stores, row["generation_id"], row["blob"])
     text = None
     if row["modality"] == "text" and row["blob"] is not None:
         text = stores.blobs.get(Digest(row["blob"])).decode("utf-8", "replace")

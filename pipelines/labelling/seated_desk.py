@@ -24,7 +24,7 @@ from pipelines.world.desk import shown_in, turn_number
 from pipelines.world.seated_crew import Seated, answer_at_desk, crew_name
 from pipelines.world.studio import studio_of
 
-INTERFACES: Final = ("pair_image", "critique_image")
+FORMS: Final = ("pair", "critique")  # of the wheel's modality
 
 
 class SeatedDesk(dg.ConfigurableResource):
@@ -41,7 +41,8 @@ class SeatedDesk(dg.ConfigurableResource):
         """Start the server unless it runs, and hand over the tasks of *turn*."""
         settings = read_resolved(Path(self.root)).studio
         crew = [crew_name(place) for place in range(settings.annotators)]
-        bring_up(Path(self.root), crew, INTERFACES, port=free_port(), url=None, bars=_silent)
+        interfaces = [f"{form}_{settings.modality}" for form in FORMS]
+        bring_up(Path(self.root), crew, interfaces, port=free_port(), url=None, bars=_silent)
         self._desk().push(turn, tasks)
 
     def pull(self, turn: str) -> pa.Table:

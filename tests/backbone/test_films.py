@@ -43,6 +43,16 @@ def test_frames_come_back_all_but_equal():
     assert apart.max() < 16
 
 
+def test_frames_and_rate_are_read_without_decoding(monkeypatch):
+    content = write_film(film(3))
+    monkeypatch.setattr(films, "_decoded", None)
+    assert films.film_timing(content) == (3, films.RATE)
+    with pytest.raises(FlywheelError, match="not an MP4"):
+        films.film_timing(write_png(film()[0]))
+    with pytest.raises(FlywheelError, match="not H"):
+        films.film_timing(encoded(film(), codec="mpeg4"))
+
+
 @pytest.mark.parametrize("says", ["", "pixel block ", "pixel block 0", "pixel block 999", "x"])
 def test_a_film_of_anybody_else_is_read_as_it_is(says):
     assert read_film(encoded(film(), says=says)).shape == film().shape

@@ -43,7 +43,8 @@ def test_what_was_served_are_films(wheel):
 def test_annotators_were_asked_about_time_as_well(wheel):
     _, answers = read_batch(wheel, "annotations", TURN)
     assert set(answers["aspect"].to_pylist()) == {
-        "prompt_alignment", "physical_plausibility", "aesthetics", "temporal_consistency", "overall",
+        "prompt_alignment", "physical_plausibility", "aesthetics", "temporal_consistency",
+        "overall",
     }  # fmt: skip
 
 
