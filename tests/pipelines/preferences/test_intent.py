@@ -51,6 +51,58 @@ def test_comparisons_alone_find_quality():
     assert rank_correlation(fit.expected_class(), quality) > 0.9
 
 
+def upside_down(*, seed=5, items=60, turned=3):
+    """Five who compare, most of them the wrong way round; gold for a fifth of the generations."""
+    rng = np.random.default_rng(seed)
+    quality = rng.permutation(items) / items
+    known = np.flatnonzero(rng.random(items) < 0.2)
+    places = [rng.choice(items, 2, replace=False) for _ in range(500)]
+    places += [rng.choice(known, 2, replace=False) for _ in range(60)]
+    rows = []
+    for n, (a, b) in enumerate(places):
+        said = np.sign(quality[a] - quality[b] + 0.1 * rng.normal())
+        who = n % 5
+        rows.append(
+            comparison(f"g{a:04d}", f"g{b:04d}", f"a{who}", -said if who < turned else said)
+        )
+    gold = pa.table(
+        {
+            "generation_id": [f"g{n:04d}" for n in known],
+            "aspect": ["overall"] * len(known),
+            "value": [1.0 + np.floor(5 * quality[n]) for n in known],
+        }
+    )
+    return quality, rows, gold
+
+
+def test_gold_shows_that_most_who_compare_do_so_upside_down():
+    """Their answers are used the right way round, not believed: they order what is not gold."""
+    quality, rows, gold = upside_down()
+    fit = fit_intent(None, annotations(rows), generations=generations(60), gold=gold)
+    hidden = ~np.isin(fit.generation_ids, gold["generation_id"].to_pylist())
+    assert rank_correlation(fit.expected_class()[hidden], quality[hidden]) > 0.9
+    turned = {row["annotator_id"]: row["reversed"] for row in fit.annotators.to_pylist()}
+    assert [turned[f"a{n}"] > 0.5 for n in range(5)] == [True, True, True, False, False]
+
+
+def test_who_rates_upside_down_is_taken_to_compare_so():
+    """Gold was only rated; the comparisons of two generations that nobody rated are turned."""
+    gold = upside_down()[2]
+    rated = [
+        rating(name, who, 6 - value if who == "turned" else value)
+        for name, value in zip(
+            *(gold[c].to_pylist() for c in ("generation_id", "value")), strict=True
+        )
+        for who in ("turned", "honest")
+    ]
+    free = [f"g{n:04d}" for n in range(60)]
+    first, second = [name for name in free if name not in gold["generation_id"].to_pylist()][:2]
+    told = [*rated, comparison(first, second, "turned", -1)]
+    fit = fit_intent(None, annotations(told), generations=generations(60), gold=gold)
+    place = {name: n for n, name in enumerate(fit.generation_ids)}
+    assert fit.expected_class()[place[first]] > fit.expected_class()[place[second]] + 0.05
+
+
 def test_answers_add_to_clicks():
     w = world(shown=2000, rated=0.3)
     clicks = fit_intent(w.exposures, None, generations=w.generations)
