@@ -39,6 +39,9 @@ def denoise(
         str | None,
         typer.Option(help="Join and count events part by part on disk, e.g. 512MB or 2GiB."),
     ] = None,
+    processes: Annotated[
+        int, typer.Option(help="How many processes share the counting of exposures.")
+    ] = 1,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,6 +63,7 @@ def denoise(
         pairs=PairSettings(aspects=tuple(aspect or ["overall"])),
         crowd=crowd,
         memory_limit=None if memory_limit is None else read_bytes(memory_limit),
+        processes=processes,
     )
     options = DenoiseOptions(
         events=events, generations=generations, annotations=annotations, gold=gold,

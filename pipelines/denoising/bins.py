@@ -21,6 +21,7 @@ class MemoryPlan:
     """
 
     limit: int  # bytes
+    processes: int = 1  # that hold exposures for the kernel, each some
 
     @property
     def batch_rows(self) -> int:
@@ -34,8 +35,8 @@ class MemoryPlan:
 
     @property
     def kernel_rows(self) -> int:
-        """Exposures that the kernel counts at a time, at 40 bytes each."""
-        return max(self.limit // 160, 20_000)
+        """Exposures that the kernel of each process counts at a time, at 40 bytes each."""
+        return max(self.limit // (160 * self.processes), 20_000)
 
     def bins(self, rows: int) -> int:
         """Return into how many bins *rows* events are parted."""

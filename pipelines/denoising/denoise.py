@@ -31,6 +31,7 @@ from pipelines.preferences.click_model import ClickSettings
 from pipelines.preferences.evidence import gather_evidence
 from pipelines.preferences.kernel import FloatArray
 from pipelines.preferences.pairs import all_pairs, candidate_table, make_pairs
+from pipelines.preferences.partitions import checked_processes
 from pipelines.preferences.rating_model import RatingSettings
 from pipelines.preferences.splits import split_prompts
 from pipelines.signals import ExposureSettings, WeighingSettings
@@ -76,9 +77,11 @@ class DenoiseSettings:
     merge_voices: bool = True  # annotators who copy or share answers count as one
     crowd: bool = False  # read annotators alone as well: models judged by gold, and minorities
     memory_limit: int | None = None  # bytes; events are joined and counted part by part on disk
+    processes: int = 1  # that share the E-step; the figures are the same within 1e-9
     scratch: Path | None = None  # where those parts lie meanwhile; None: the system's place
 
     def __post_init__(self) -> None:
+        checked_processes(self.processes)
         if self.memory_limit is not None and self.memory_limit < LEAST_MEMORY:
             raise ContractError(
                 f"memory_limit is {self.memory_limit:,} bytes; give at least {LEAST_MEMORY:,}"
@@ -128,6 +131,7 @@ def denoise(
 
     Raises:
         ContractError: a table breaks its contract, or there is no generation.
+        FlywheelError: one of several processes ended before its time.
     """
     settings = settings or DenoiseSettings()
     step("read")
@@ -137,7 +141,7 @@ def denoise(
         heard = hear(tables.annotations, merge=settings.merge_voices)
         fit = fit_intent(
             seen.clicks(settings.intent.clicks), heard.table, generations=tables.generations,
-            gold=tables.gold, settings=settings.intent,
+            gold=tables.gold, settings=settings.intent, processes=settings.processes,
         )  # fmt: skip
         step("make pairs")
         collected: list[pa.Table] = []
@@ -232,8 +236,8 @@ def _sightings(
     ):
         yield see_in_parts(
             batches, tables.generations, folder=Path(folder), limit=settings.memory_limit,
-            keep_events=not settings.all_pairs, signals=settings.signals,
-            weighing=settings.weighing, step=step,
+            keep_events=not settings.all_pairs, processes=settings.processes,
+            signals=settings.signals, weighing=settings.weighing, step=step,
         )  # fmt: skip
 
 

@@ -93,6 +93,7 @@ def see_in_parts(
     folder: Path,
     limit: int,
     keep_events: bool,
+    processes: int,
     signals: ExposureSettings,
     weighing: WeighingSettings,
     step: Callable[[str], None],
@@ -105,11 +106,12 @@ def see_in_parts(
         folder: an empty folder for parts; the caller removes it when pairs are made.
         limit: bytes; see `MemoryPlan`.
         keep_events: blocks will carry exposures.
+        processes: how many will count exposures at once.
         signals: as `exposures`.
         weighing: as `weigh`.
         step: called as work begins.
     """
-    plan = MemoryPlan(limit=limit)
+    plan = MemoryPlan(limit=limit, processes=processes)
     step("join exposures")
     stored = store_exposures(
         events, generations, folder=folder, plan=plan, settings=signals, keep_events=keep_events

@@ -1,13 +1,16 @@
 """Stored clicks: a click table whose exposures lie on disk and are counted run by run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipelines.preferences.click_table import ClickTable, Keys, Part
-from pipelines.preferences.kernel import FloatArray, IntArray
+from pipelines.preferences.kernel import FloatArray, IntArray, Shown
+from pipelines.preferences.partitions import Shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,13 @@ class StoredClicks(ClickTable):
         """Read one run after the other; one is in memory at a time."""
         for path in self.runs:
             yield self._read(path)
+
+    def shards(self, count: int) -> tuple[Shard, ...]:
+        """Deal the runs to at most *count* shards, neighbours together, by the size of files."""
+        size = np.cumsum([path.stat().st_size for path in self.runs])
+        inner = np.searchsorted(size, size[-1] * np.arange(1, count) / count, side="right")
+        edges = np.unique(np.concatenate([[0], inner, [len(self.runs)]]))
+        return tuple(_shard(self.runs[first:last], self.keys) for first, last in pairwise(edges))
 
     def in_memory(self) -> ClickTable:
         """Read the one run there is."""
@@ -51,10 +61,34 @@ class StoredClicks(ClickTable):
 
     def _read(self, path: Path) -> Part:
         with np.load(path) as run:
-            shown = self.keys.shown(
-                run["start"], run["user"].astype(np.int64), run["key"], run["weight"]
-            )
-            return Part(run["items"], shown)
+            return Part(run["items"], _shown(run, self.keys))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRuns:
+    """Some runs of exposures, read again whenever they are gone through."""
+
+    runs: tuple[Path, ...]
+    keys: Keys
+
+    def __iter__(self) -> Iterator[Shown]:
+        """Read one run after the other; one is in memory at a time."""
+        for path in self.runs:
+            with np.load(path) as run:
+                shown = _shown(run, self.keys)
+            yield shown
+
+
+def _shard(runs: tuple[Path, ...], keys: Keys) -> Shard:
+    items: list[IntArray] = []
+    for path in runs:
+        with np.load(path) as run:
+            items.append(run["items"])
+    return Shard(np.concatenate(items), StoredRuns(runs=runs, keys=keys))
+
+
+def _shown(run: Mapping[str, Any], keys: Keys) -> Shown:
+    return keys.shown(run["start"], run["user"].astype(np.int64), run["key"], run["weight"])
 
 
 def write_run(

@@ -67,6 +67,9 @@ def first_channels(
         if name in gold and name in answers.ratings:
             shown = _on_gold(answers.ratings[name], gold[name], classes, settings, None)
             seen = seen + shown.evidence
+        if name in gold and name in answers.comparisons:
+            compared = _judges_on_gold(answers.comparisons[name], gold[name], classes, None)
+            seen = seen + compared.evidence
     return tuple(
         _first_channel(name, answers, gold.get(name), items, classes, settings, seen)
         for name in names
@@ -81,11 +84,28 @@ def _on_gold(
     elsewhere: FloatArray | None,
 ) -> Confusions:
     """Learn confusions from gold alone: all other items count for nothing."""
-    known = np.zeros((ratings.items, classes))
+    known = _known(gold, ratings.items, classes)
+    return learn_confusions(ratings, known, classes=classes, settings=settings, elsewhere=elsewhere)
+
+
+def _judges_on_gold(
+    comparisons: Comparisons,
+    gold: tuple[IntArray, IntArray] | None,
+    classes: int,
+    elsewhere: FloatArray | None,
+) -> Judges:
+    """Learn judges from comparisons of two gold items alone."""
+    known = _known(gold, comparisons.items, classes)
+    return learn_judges(comparisons, known, classes=classes, elsewhere=elsewhere)
+
+
+def _known(gold: tuple[IntArray, IntArray] | None, items: int, classes: int) -> FloatArray:
+    """Return (i, c) the classes of gold items; rows of nought for all others."""
+    known: FloatArray = np.zeros((items, classes))
     if gold is not None:
         chances = gold_chances(classes)[gold[1]]
         known[gold[0]] = chances / chances.sum(axis=1, keepdims=True)
-    return learn_confusions(ratings, known, classes=classes, settings=settings, elsewhere=elsewhere)
+    return known
 
 
 def messages(channel: Channel, classes: int) -> FloatArray:
@@ -125,11 +145,15 @@ def to_class(channel: Channel, message: FloatArray) -> FloatArray:
     return carried
 
 
-def type_evidence(channels: tuple[Channel, ...]) -> list[FloatArray | None]:
-    """Return for each channel what all others say of their raters' types; None: nothing."""
-    own = [None if each.confusions is None else each.confusions.evidence for each in channels]
-    total = sum((each for each in own if each is not None), start=np.zeros(()))
-    return [None if each is None else total - each for each in own]
+def type_evidence(channels: tuple[Channel, ...]) -> FloatArray | None:
+    """Return (r, t) what all answers say of their annotators' types, in logs; None: no answers."""
+    told = [
+        learned.evidence
+        for channel in channels
+        for learned in (channel.confusions, channel.judges)
+        if learned is not None
+    ]
+    return sum(told[1:], start=told[0]) if told else None
 
 
 def learn(
@@ -138,11 +162,12 @@ def learn(
     posterior: FloatArray,
     *,
     settings: RatingSettings,
-    elsewhere: FloatArray | None = None,
+    types: FloatArray | None = None,
 ) -> Channel:
     """Update one aspect from the classes' *posterior* (i, c) and its own *message*.
 
-    *elsewhere* is what answers on other aspects say of the raters' types (`type_evidence`).
+    *types* is what all answers, these among them, say of the annotators' types
+    (`type_evidence`).
     """
     classes = posterior.shape[1]
     if channel.aspect == OVERALL:
@@ -163,11 +188,18 @@ def learn(
     if channel.ratings is not None:
         confusions = learn_confusions(
             channel.ratings, believed, classes=classes, settings=settings,
-            before=channel.confusions, elsewhere=elsewhere,
+            before=channel.confusions, elsewhere=_elsewhere(types, channel.confusions),
         )  # fmt: skip
     if channel.comparisons is not None:
-        judges = learn_judges(channel.comparisons, believed, classes=classes)
+        judges = learn_judges(
+            channel.comparisons, believed, classes=classes,
+            elsewhere=_elsewhere(types, channel.judges),
+        )  # fmt: skip
     return replace(channel, confusions=confusions, judges=judges, link=link, posterior=believed)
+
+
+def _elsewhere(types: FloatArray | None, learned: Confusions | Judges | None) -> FloatArray | None:
+    return None if types is None or learned is None else types - learned.evidence
 
 
 def _first_channel(
@@ -180,6 +212,7 @@ def _first_channel(
     seen: FloatArray,
 ) -> Channel:
     ratings, comparisons = answers.ratings.get(aspect), answers.comparisons.get(aspect)
+    known = _known(gold, items, classes)
     touched: list[IntArray] = [np.zeros(0, dtype=np.int64)]
     if ratings is not None:
         touched.append(ratings.item)
@@ -192,11 +225,11 @@ def _first_channel(
         ratings=ratings,
         comparisons=comparisons,
         confusions=None if ratings is None else _on_gold(ratings, gold, classes, settings, seen),
-        judges=None if comparisons is None else learn_judges(comparisons, None, classes=classes),
+        judges=None if comparisons is None else _judges_on_gold(comparisons, gold, classes, seen),
         link=np.eye(classes)
         if aspect == OVERALL
         else designed_confusion(classes, classes, spread=_LINK_SPREAD),
-        posterior=np.full((items, classes), 1.0 / classes),
+        posterior=np.where(known.any(axis=1, keepdims=True), known, 1.0 / classes),
         touched=np.unique(np.concatenate(touched)),
         gold=gold,
     )

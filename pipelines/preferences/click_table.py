@@ -1,6 +1,6 @@
 """Exposures as arrays: sorted by generation, with a small table of distinct patterns and slots."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
@@ -18,6 +18,7 @@ from pipelines.preferences.kernel import (
     e_step,
     rows_of,
 )
+from pipelines.preferences.partitions import Shard, split_shown
 from pipelines.signals.signal_table import SIGNALS, pattern_bits
 
 SLOTS = 8  # positions beyond the eighth share the last slot
@@ -56,10 +57,15 @@ class ClickTable:
     slot_fixed: FloatArray  # (slots,) 1 where that chance is an anchor
     users: tuple[str, ...]
     trusted: FloatArray  # (u,) 1 where some exposure of the user is evidence
+    counted_by: Callable[[Beliefs, FloatArray], Counts] | None = None  # None: by this process
 
     def parts(self) -> Iterator[Part]:
         """Give every item once, in one part or in several."""
         yield Part(slice(None), self.shown)
+
+    def shards(self, count: int) -> tuple[Shard, ...]:
+        """Split the exposures into at most *count* shards, which other processes may hold."""
+        return split_shown(self.shown, count)
 
     @property
     def size(self) -> int:
@@ -72,7 +78,9 @@ class ClickTable:
         return np.bincount(self.shown.key, minlength=len(self.bits))
 
     def count(self, beliefs: Beliefs, log_prior: FloatArray) -> Counts:
-        """Take the E-step part by part; *log_prior* is (i, c) over all items."""
+        """Take the E-step part by part, or in shards; *log_prior* is (i, c) over all items."""
+        if self.counted_by is not None:
+            return self.counted_by(beliefs, log_prior)
         posterior = np.empty(log_prior.shape)
         total: Counts | None = None
         for items, shown in self.parts():

@@ -18,6 +18,9 @@ _TIE = np.array([0.05, 0.4, 0.9, 1.5])
 _TIE_PRIOR = np.array([0.3, 0.3, 0.25, 0.15])
 _GRID = np.stack(np.meshgrid(_SHARPNESS, _SIDE, _TIE, indexing="ij"), axis=-1).reshape(-1, 3)
 _GRID_PRIOR = np.einsum("a,b,c->abc", _SHARPNESS_PRIOR, _SIDE_PRIOR, _TIE_PRIOR).ravel()
+# Among the types of those who rate (`rating_model.TYPES`).
+_HONEST, _RANDOM, _REVERSED = range(3)
+_TYPE = np.select([_GRID[:, 0] > 0, _GRID[:, 0] == 0], [_HONEST, _RANDOM], _REVERSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +40,14 @@ class Comparisons:
 class Judges:
     """What is believed of each annotator: (r, grid) chances, and the log chances they imply.
 
-    *log_chance* is (r, c, c', outcome, side), side counted -1, 0, 1.
+    *log_chance* is (r, c, c', outcome, side), side counted -1, 0, 1. *evidence* (r, t) is what
+    these comparisons alone say of the type, honest, random or reversed, in logs; it says
+    nothing of random.
     """
 
     belief: FloatArray
     log_chance: FloatArray
+    evidence: FloatArray
 
 
 def rao_kupper(strength: FloatArray, tie: FloatArray) -> FloatArray:
@@ -59,8 +65,20 @@ def rao_kupper(strength: FloatArray, tie: FloatArray) -> FloatArray:
     return chances
 
 
-def learn_judges(comparisons: Comparisons, posterior: FloatArray | None, *, classes: int) -> Judges:
-    """Believe in each annotator's parameters given the classes' *posterior*; None: the prior."""
+def learn_judges(
+    comparisons: Comparisons,
+    posterior: FloatArray | None,
+    *,
+    classes: int,
+    elsewhere: FloatArray | None = None,
+) -> Judges:
+    """Believe in each annotator's parameters given the classes' *posterior*; None: the prior.
+
+    Items whose row of *posterior* is nought are not known, and their comparisons count for
+    nothing. Who is reversed on one aspect is so on all: *elsewhere* (r, t) is what other answers
+    say of the type, in logs. Whoever is random on one aspect, or looks so while little is known
+    of the classes, need not be on another.
+    """
     table = _log_table(classes)  # (c, c', outcome, side, grid)
     belief = np.tile(np.log(_GRID_PRIOR), (comparisons.annotators, 1))
     if posterior is not None:
@@ -72,9 +90,13 @@ def learn_judges(comparisons: Comparisons, posterior: FloatArray | None, *, clas
         belief = belief + counts.reshape(comparisons.annotators, -1) @ table.reshape(
             cells * 9, len(_GRID)
         )
+    evidence = _type_evidence(belief)
+    if elsewhere is not None:
+        belief = belief + _directed(elsewhere)[:, _TYPE]
     belief = np.exp(belief - belief.max(axis=1, keepdims=True))
     belief /= belief.sum(axis=1, keepdims=True)
-    return Judges(belief=belief, log_chance=np.einsum("rg,abosg->rabos", belief, table))
+    log_chance = np.einsum("rg,abosg->rabos", belief, table)
+    return Judges(belief=belief, log_chance=log_chance, evidence=evidence)
 
 
 def comparison_messages(
@@ -109,6 +131,28 @@ def reversed_chance(judges: Judges) -> FloatArray:
     """Return (r,) the chance that an annotator prefers the worse of two."""
     turned: FloatArray = judges.belief @ (_GRID[:, 0] < 0)
     return turned
+
+
+def _type_evidence(log_joint: FloatArray) -> FloatArray:
+    """Return (r, t): log chance of the answers by type; *log_joint* (r, g) holds the prior."""
+    evidence = np.zeros((len(log_joint), 3))
+    for kind in (_HONEST, _REVERSED):
+        mine = log_joint[:, kind == _TYPE]
+        top = mine.max(axis=1, keepdims=True)
+        evidence[:, kind] = np.log(np.exp(mine - top).sum(axis=1)) + top[:, 0]
+        evidence[:, kind] -= np.log(_GRID_PRIOR[kind == _TYPE].sum())
+    return _directed(evidence)
+
+
+def _directed(evidence: FloatArray) -> FloatArray:
+    """Return *evidence* (r, t) scaled so that random is as likely after it as before."""
+    sides = evidence[:, [_HONEST, _REVERSED]]
+    prior = np.array([_GRID_PRIOR[kind == _TYPE].sum() for kind in (_HONEST, _REVERSED)])
+    top = sides.max(axis=1)
+    mean = np.log(np.exp(sides - top[:, None]) @ (prior / prior.sum())) + top
+    directed: FloatArray = evidence - mean[:, None]
+    directed[:, _RANDOM] = 0.0
+    return directed
 
 
 def _log_table(classes: int) -> FloatArray:

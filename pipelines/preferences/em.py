@@ -93,11 +93,10 @@ def _step(
         posterior, log_likelihood = counts.posterior, counts.log_likelihood
         by_user = counts.by_user
         clicks = click_model.update(table, state.clicks, counts, chances, settings=settings.clicks)
+    types = type_evidence(state.channels)
     learned = tuple(
-        learn(channel, message, posterior, settings=settings.ratings, elsewhere=other)
-        for channel, message, other in zip(
-            state.channels, heard, type_evidence(state.channels), strict=True
-        )
+        learn(channel, message, posterior, settings=settings.ratings, types=types)
+        for channel, message in zip(state.channels, heard, strict=True)
     )
     share = posterior.sum(axis=0) + settings.class_strength
     change = float(np.abs(posterior - state.posterior).sum(axis=1).mean())

@@ -71,7 +71,7 @@ def _learned(
     *,
     settings: IntentSettings,
 ) -> tuple[ClickTable, ClickParameters | None]:
-    learned = replace(table, shown=_rows(table, ~held))
+    learned = replace(table, shown=_rows(table, ~held), counted_by=None)
     plain = click_model.logged_only(click_model.designed(settings.classes), table)
     silent = tuple(mute(channel) for channel in channels)
     short = replace(settings, max_iterations=min(settings.max_iterations, _STEPS))

@@ -196,7 +196,9 @@ def test_one_more_who_prefers_the_same_never_lowers_confidence(classes, extra, s
     tie = rng.uniform(0.05, 1.5, extra + 2)[:, None, None]
     outcome = np.log(rao_kupper(strength, np.broadcast_to(tie, strength.shape)))
     sides = np.repeat(outcome[..., None], 3, axis=-1)
-    judges = Judges(belief=np.zeros((extra + 2, 0)), log_chance=sides)
+    judges = Judges(
+        belief=np.zeros((extra + 2, 0)), log_chance=sides, evidence=np.zeros((extra + 2, 3))
+    )
 
     def belief(count):
         told = Comparisons(

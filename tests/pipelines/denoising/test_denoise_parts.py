@@ -1,7 +1,10 @@
 """A memory limit changes where events lie meanwhile, not what is inferred."""
 
 import json
+import multiprocessing
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +15,8 @@ from small_studio import studio, write_studio
 from pipelines.cli import MISTAKE
 from pipelines.denoising import DenoiseSettings, denoise, preview_denoise
 from pipelines.denoising.bins import MemoryPlan
-from pipelines.preferences import firmness
+from pipelines.preferences import click_model, firmness, intent
+from pipelines.preferences.partitions import count_in_shards
 from pipelines.signals import ExposureSettings
 
 LIMIT = 16_000_000
@@ -123,6 +127,56 @@ def test_rows_in_any_order_give_the_same_bytes_under_one_limit(tiny_parts, flywh
         made.append((tmp_path / name / "o" / "pairs.parquet").read_bytes())
         w.events = w.events.take(rng.permutation(w.events.num_rows))
     assert made[0] == made[1]
+
+
+@contextmanager
+def shards_here(table, *, processes):
+    """Count shards in this process, as other processes would."""
+    shards = table.shards(processes)
+    assert len(shards) == processes
+    yield replace(table, counted_by=partial(count_in_shards, shards))
+
+
+def test_shards_of_parts_on_disk_give_the_pairs_of_one_process(tiny_parts, monkeypatch):
+    monkeypatch.setattr(firmness, "PLENTY", 1000)
+    w = messy()
+    settings = DenoiseSettings(memory_limit=LIMIT)
+    alone = denoise(w.events, w.generations, w.annotations, gold=w.gold, settings=settings)
+    monkeypatch.setattr(intent, "partitioned", shards_here)
+    shared = denoise(
+        w.events, w.generations, w.annotations, gold=w.gold,
+        settings=replace(settings, processes=3),
+    )  # fmt: skip
+    assert rounded(shared.pairs) == rounded(alone.pairs)
+    np.testing.assert_allclose(shared.fit.posterior, alone.fit.posterior, rtol=0, atol=1e-9)
+
+
+def test_a_process_that_dies_is_one_sentence_and_leaves_nothing(
+    tiny_parts, monkeypatch, flywheel, tmp_path
+):
+    monkeypatch.setattr(firmness, "PLENTY", 1000)
+    words = [*write_studio(messy(), tmp_path), "--memory-limit", "16MB", "--processes", "2"]
+    believe = click_model.beliefs
+
+    def kill_first(*told):
+        for child in multiprocessing.active_children():
+            child.kill()
+        return believe(*told)
+
+    monkeypatch.setattr(click_model, "beliefs", kill_first)
+    code, out, err = flywheel("denoise", *words, "--out", tmp_path / "o")
+    assert (code, out, err.count("\n")) == (MISTAKE, "", 1)
+    assert "process 2 of 2 ended (signal SIGKILL)" in err
+    assert not (tmp_path / "o").exists()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("processes", ["0", "-2", "1000"])
+def test_a_number_of_processes_that_cannot_be_is_one_sentence(flywheel, tmp_path, processes):
+    words = [*write_studio(studio(), tmp_path), "--out", tmp_path / "o"]
+    code, _, err = flywheel("denoise", *words, "--processes", processes)
+    assert (code, err.count("\n")) == (MISTAKE, 1)
+    assert f"processes is {processes}; give 1 to 256" in err
 
 
 def test_a_dry_run_counts_alike(tiny_parts):

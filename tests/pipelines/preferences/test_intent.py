@@ -1,66 +1,14 @@
 """The latent-intent model: what users meant, fused with what annotators said."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from annotation_rows import annotations, comparison, generations, rating
+from click_rows import world
 
 from data_contracts.errors import ContractError
 from pipelines.preferences import IntentSettings, fit_intent, naive_scores
-from pipelines.signals import EXPOSURE, SIGNAL_NAMES, drop_counts
-
-CHANCES = {  # what users of this little world do by quality 0 .. 1: endorsing, mocking
-    "like": (lambda q: 0.02 + 0.5 * q, lambda q: 0.03),
-    "download": (lambda q: 0.02 + 0.3 * q, lambda q: 0.75 - 0.7 * q),
-    "regenerate": (lambda q: 0.4 - 0.35 * q, lambda q: 0.1),
-}
-
-
-def world(*, items=300, users=60, shown=9000, mockers=0.3, rated=0.0, seed=0):
-    """Clicks of endorsing and of mocking users, honest and reversed annotators."""
-    rng = np.random.default_rng(seed)
-    quality, mocks = rng.random(items), rng.random(users) < mockers
-    item, user, position = (rng.integers(0, n, shown) for n in (items, users, 4))
-    looked = rng.random(shown) < np.array([0.95, 0.8, 0.6, 0.45])[position]
-    pattern = np.zeros(shown, dtype=np.int64)
-    for name, (endorse, mock) in CHANCES.items():
-        chance = np.where(mocks[user], mock(quality[item]), endorse(quality[item]))
-        given = looked & (rng.random(shown) < chance)
-        pattern |= given.astype(np.int64) << SIGNAL_NAMES.index(name)
-    text = [f"g{n:04d}" for n in range(items)]
-    names = np.array([f"u{n:03d}" for n in range(users)])
-    exposures = pa.table(
-        {
-            "tenant_id": ["t"] * shown, "project_id": ["p"] * shown,
-            "user_id": names[user].tolist(), "session_id": [f"s{n}" for n in range(shown)],
-            "turn": pa.array([0] * shown, pa.int32()),
-            "generation_id": [text[n] for n in item],
-            "prompt_id": [f"q{n // 4}" for n in item],
-            "surface": ["grid"] * shown, "position": pa.array(position, pa.int32()),
-            "propensity": pa.nulls(shown, pa.float64()),
-            "shown_at": pa.nulls(shown, EXPOSURE.field("shown_at").type),
-            "pattern": pattern, "weight": np.ones(shown), "heldout": np.zeros(shown, dtype=bool),
-            "event_ids": [[f"e{n}"] for n in range(shown)],
-        },
-        schema=EXPOSURE,
-    )  # fmt: skip
-    known = pa.table({"generation_id": text, "prompt_id": [f"q{n // 4}" for n in range(items)]})
-    answers = [
-        rating(f"g{n:04d}", a, level(quality[n] + 0.1 * rng.normal(), turned=a == "turned"))
-        for n in np.flatnonzero(rng.random(items) < rated)
-        for a in ("ann", "bob", "turned")
-    ]
-    return SimpleNamespace(
-        quality=quality, mocks=mocks, users=names, exposures=exposures, generations=known,
-        annotations=annotations(answers),
-    )  # fmt: skip
-
-
-def level(quality, *, turned=False):
-    at = int(np.clip(np.floor(quality * 5), 0, 4))
-    return 5 - at if turned else at + 1
+from pipelines.signals import drop_counts
 
 
 def rank_correlation(a, b):
@@ -101,6 +49,58 @@ def test_comparisons_alone_find_quality():
         rows.append(comparison(f"g{a:04d}", f"g{b:04d}", f"a{rng.integers(5)}", value))
     fit = fit_intent(None, annotations(rows), generations=generations(60))
     assert rank_correlation(fit.expected_class(), quality) > 0.9
+
+
+def upside_down(*, seed=5, items=60, turned=3):
+    """Five who compare, most of them the wrong way round; gold for a fifth of the generations."""
+    rng = np.random.default_rng(seed)
+    quality = rng.permutation(items) / items
+    known = np.flatnonzero(rng.random(items) < 0.2)
+    places = [rng.choice(items, 2, replace=False) for _ in range(500)]
+    places += [rng.choice(known, 2, replace=False) for _ in range(60)]
+    rows = []
+    for n, (a, b) in enumerate(places):
+        said = np.sign(quality[a] - quality[b] + 0.1 * rng.normal())
+        who = n % 5
+        rows.append(
+            comparison(f"g{a:04d}", f"g{b:04d}", f"a{who}", -said if who < turned else said)
+        )
+    gold = pa.table(
+        {
+            "generation_id": [f"g{n:04d}" for n in known],
+            "aspect": ["overall"] * len(known),
+            "value": [1.0 + np.floor(5 * quality[n]) for n in known],
+        }
+    )
+    return quality, rows, gold
+
+
+def test_gold_shows_that_most_who_compare_do_so_upside_down():
+    """Their answers are used the right way round, not believed: they order what is not gold."""
+    quality, rows, gold = upside_down()
+    fit = fit_intent(None, annotations(rows), generations=generations(60), gold=gold)
+    hidden = ~np.isin(fit.generation_ids, gold["generation_id"].to_pylist())
+    assert rank_correlation(fit.expected_class()[hidden], quality[hidden]) > 0.9
+    turned = {row["annotator_id"]: row["reversed"] for row in fit.annotators.to_pylist()}
+    assert [turned[f"a{n}"] > 0.5 for n in range(5)] == [True, True, True, False, False]
+
+
+def test_who_rates_upside_down_is_taken_to_compare_so():
+    """Gold was only rated; the comparisons of two generations that nobody rated are turned."""
+    gold = upside_down()[2]
+    rated = [
+        rating(name, who, 6 - value if who == "turned" else value)
+        for name, value in zip(
+            *(gold[c].to_pylist() for c in ("generation_id", "value")), strict=True
+        )
+        for who in ("turned", "honest")
+    ]
+    free = [f"g{n:04d}" for n in range(60)]
+    first, second = [name for name in free if name not in gold["generation_id"].to_pylist()][:2]
+    told = [*rated, comparison(first, second, "turned", -1)]
+    fit = fit_intent(None, annotations(told), generations=generations(60), gold=gold)
+    place = {name: n for n, name in enumerate(fit.generation_ids)}
+    assert fit.expected_class()[place[first]] > fit.expected_class()[place[second]] + 0.05
 
 
 def test_answers_add_to_clicks():

@@ -1,6 +1,7 @@
 """The two annotator models inside the fit."""
 
 import numpy as np
+import pytest
 
 from pipelines.preferences.comparison_model import (
     LOSE,
@@ -87,3 +88,21 @@ def test_who_always_prefers_the_worse_is_reversed():
     posterior = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     judges = learn_judges(duel([LOSE] * 12), posterior, classes=3)
     assert reversed_chance(judges)[0] > 0.95
+
+
+def test_comparisons_tell_the_type_and_other_answers_can_too():
+    posterior = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    honest, turned = (learn_judges(duel([said] * 6), posterior, classes=3) for said in (WIN, LOSE))
+    assert honest.evidence[0].argmax() == 0
+    assert turned.evidence[0].argmax() == 2
+    told = learn_judges(duel([WIN]), None, classes=3, elsewhere=turned.evidence)
+    assert reversed_chance(told)[0] == pytest.approx(
+        0.92, abs=1e-3
+    )  # .08 are random whatever others say
+    np.testing.assert_allclose(told.evidence, 0.0, atol=1e-12)  # its own answers say nothing yet
+
+
+def test_comparisons_of_what_is_not_known_count_for_nothing():
+    half = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    told, prior = (learn_judges(duel([LOSE] * 9), known, classes=3) for known in (half, None))
+    np.testing.assert_allclose(told.belief, prior.belief)
