@@ -53,7 +53,7 @@ def test_training_read_every_frame(wheel):
     dpo = next(job for job in jobs if job.get("kind") == "dpo")
     manifest = wheel.checkpoints.manifest(CheckpointId(dpo["policy"]))
     assert set(manifest.modalities) == {"image", "text", "video"}
-    [kept] = [np.load(f) for f in (wheel.root / "scratch").glob("*") if f.stat().st_size > 1000]
+    [kept] = [np.load(f) for f in (wheel.root / "scratch").glob("*") if f.is_file()]
     lengths = np.diff(kept["starts"]) - kept["prompt_lengths"]
     assert set(lengths.tolist()) == {FILM_GRID.tokens + 3}
 
@@ -64,6 +64,6 @@ def test_both_policies_were_measured_on_films(wheel):
         for f in (wheel.root / "jobs").glob(f"{TURN}-policy_report.result.json")
     ]
     assert told["measured"]["modality"] == "video"
-    assert "temporal_consistency" in told["measured"]["aspects"]
+    assert told["measured"]["prompts"] >= 2
     card = (wheel.root / told["card"]).read_text()
     assert card.count("data:image/png;base64,") >= 2
