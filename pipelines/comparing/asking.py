@@ -121,7 +121,7 @@ def take_answers(
     name, ledger = round_name(candidate, champion), open_ledger(root)
     asked = stored_questions(stores, candidate, champion)
     assert asked is not None, "asked of people, so made"
-    sync_answers(root, client)
+    sync_answers(root, client, thorough=True)
     with locked(root / "labelling" / ".blind", exclusive=True):
         _store(stores, name, annotations_of(ledger, name), rests_on=asked.digest, by=by, at=at)
     people = given_and_answered(ledger, name)

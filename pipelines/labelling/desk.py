@@ -59,7 +59,7 @@ class LabelStudioDesk(dg.ConfigurableResource):
     def pull(self, turn: str) -> pa.Table:
         """Return what was answered of *turn* until now, as rows of the annotation contract."""
         root = Path(self.root)
-        sync_answers(root, client_of(root))
+        sync_answers(root, client_of(root), thorough=True)
         return annotations_of(open_ledger(root), turn)
 
     def ask_more(self, turn: str, tasks: pa.Table) -> int:

@@ -79,6 +79,13 @@ EDITS: Final = sa.Table(
     sa.Column("blob", sa.String, nullable=False),  # digest of the edited text
     sa.Column("updated_at", sa.String, nullable=False),
 )
+LOOKS: Final = sa.Table(
+    "looks",
+    METADATA,
+    sa.Column("project_id", sa.Integer, primary_key=True),
+    sa.Column("read_to", sa.String),  # the highest updated_at at the last thorough look
+    sa.Column("looked_at", sa.String, nullable=False),  # when that began, by our clock
+)
 READS: Final = sa.Table(
     "reads",
     METADATA,

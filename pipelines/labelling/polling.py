@@ -4,6 +4,10 @@ Reading a task whole costs the server some milliseconds, its number and time of 
 that. So what lies after the cursor is listed first, and only tasks that changed since they were
 last read are read again. A task's time moves after each change of its answers is stored, so the
 same time means the same answers.
+
+A change may be committed on the server a little after its own time stamp, so each look goes back
+behind the last one. A glance goes back a second; once a minute, and whenever somebody wants to be
+sure, a thorough look goes back twenty seconds behind the last thorough one and misses nothing.
 """
 
 import json
@@ -15,12 +19,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from annotation.client import PAGE, LabelStudioClient
-from pipelines.labelling.ledger import READS
+from pipelines.labelling.ledger import LOOKS, PROJECTS, READS
 from pipelines.stores.catalogue_tables import transaction
 
 Task = Mapping[str, Any]
-# A change may be committed on the server a little after its own time stamp.
-_OVERLAP: Final = timedelta(seconds=20)
+_GLANCE: Final = timedelta(seconds=1)
+_OVERLAP: Final = timedelta(seconds=20)  # no change is committed later than that after its stamp
+_THOROUGH_EVERY: Final = timedelta(minutes=1)
 # Of a task and of its answers: all that is judged. The rest costs four times as much.
 _FIELDS: Final = (
     "id,data,updated_at,annotations,result,completed_by,updated_by,was_cancelled,lead_time"
@@ -35,6 +40,7 @@ class Changes:
 
     newest: str | None  # the latest change that the server held before it was read; None: none
     pages: Iterator[Sequence[Task]]  # read while they are taken
+    looked_at: datetime | None  # when a thorough look began; None: this is a glance
 
 
 def task_counts(client: LabelStudioClient, projects: Sequence[int]) -> dict[int, int]:
@@ -50,18 +56,38 @@ def task_counts(client: LabelStudioClient, projects: Sequence[int]) -> dict[int,
     return found
 
 
-def changes_of(ledger: sa.Engine, client: LabelStudioClient, project: sa.Row[Any]) -> Changes:
+def changes_of(
+    ledger: sa.Engine,
+    client: LabelStudioClient,
+    project: sa.Row[Any],
+    *,
+    thorough: bool,
+    now: datetime,
+) -> Changes:
     """Find what changed in *project* since its cursor; everything, if it was never read.
 
     Each page asks for numbers above the last one: whatever moves or vanishes on the server
     meanwhile, no task slips between two pages.
+
+    Args:
+        ledger: the zone's.
+        client: of the server.
+        project: a row of `projects_of`.
+        thorough: look for what was committed late, though the last thorough look is fresh.
+        now: UTC.
     """
     number = int(project.project_id)
     if project.read_to is None:
         newest = _newest(client, number)
         whole = {"fields": "all", "include": _FIELDS}
-        return Changes(newest=newest, pages=_numbered(client, number, [], whole))
-    since = datetime.fromisoformat(project.read_to).astimezone(UTC) - _OVERLAP
+        pages = _numbered(client, number, [], whole)
+        return Changes(newest=newest, pages=pages, looked_at=now)
+    last = _last_look(ledger, number)
+    if last is None or thorough or not timedelta(0) <= now - last.looked_at < _THOROUGH_EVERY:
+        read_to = project.read_to if last is None or last.read_to is None else last.read_to
+        since, looked_at = _moment(read_to).astimezone(UTC) - _OVERLAP, now
+    else:
+        since, looked_at = _moment(project.read_to).astimezone(UTC) - _GLANCE, None
     after = [_rule("updated_at", "Datetime", since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))]
     brief = {"fields": "task_only", "include": "id,updated_at"}
     pages = _numbered(client, number, after, brief)
@@ -73,7 +99,23 @@ def changes_of(ledger: sa.Engine, client: LabelStudioClient, project: sa.Row[Any
         newest = _newest(client, number)
         listed = [each for page in _numbered(client, number, after, brief) for each in page]
     changed = _unread(ledger, number, listed)
-    return Changes(newest=newest, pages=_named(client, number, changed))
+    return Changes(newest=newest, pages=_named(client, number, changed), looked_at=looked_at)
+
+
+def move_cursor(ledger: sa.Engine, project: int, changes: Changes) -> None:
+    """Record how far *project* was read, once all pages of *changes* are stored."""
+    of_project = PROJECTS.c.project_id == project
+    with transaction(ledger) as connection:
+        connection.execute(sa.update(PROJECTS).where(of_project).values(read_to=changes.newest))
+        if changes.looked_at is not None:
+            connection.execute(sa.delete(LOOKS).where(LOOKS.c.project_id == project))
+            connection.execute(
+                sa.insert(LOOKS).values(
+                    project_id=project,
+                    read_to=changes.newest,
+                    looked_at=changes.looked_at.isoformat(),
+                )
+            )
 
 
 def record_reads(connection: sa.Connection, project: int, tasks: Sequence[Task]) -> None:
@@ -86,6 +128,22 @@ def record_reads(connection: sa.Connection, project: int, tasks: Sequence[Task])
         numbers = [row["server_task"] for row in rows]
         connection.execute(sa.delete(READS).where(READS.c.server_task.in_(numbers)))
         connection.execute(sa.insert(READS), rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    read_to: str | None
+    looked_at: datetime
+
+
+def _last_look(ledger: sa.Engine, project: int) -> _Look | None:
+    with transaction(ledger, writes=False) as connection:
+        row = connection.execute(
+            sa.select(LOOKS).where(LOOKS.c.project_id == project)
+        ).one_or_none()
+    if row is None:
+        return None
+    return _Look(read_to=row.read_to, looked_at=_moment(row.looked_at))
 
 
 def _unread(ledger: sa.Engine, project: int, listed: Sequence[Task]) -> list[int]:

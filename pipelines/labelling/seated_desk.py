@@ -56,7 +56,7 @@ class SeatedDesk(dg.ConfigurableResource):
             waiting = _waiting(ledger, turn)
             clients |= _signed_in(root, {task.who for task in waiting} - set(clients))
             self._answer(turn, waiting, clients)
-            sync_answers(root, lead)
+            sync_answers(root, lead, thorough=True)
             if not desk.ask_more(turn, asked):
                 return annotations_of(ledger, turn)
 

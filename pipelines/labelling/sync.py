@@ -6,7 +6,7 @@ moves last, to where the server stood before it was read. So a sync that dies, r
 beside another leaves what a fresh full one would.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,8 @@ from annotation.results import Assignment, EditedVersion, ResultRefused, rows_of
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
 from pipelines.labelling.edits import edited_in, record_edits, store_texts, tenants_of
-from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, PROJECTS, open_ledger, projects_of
-from pipelines.labelling.polling import changes_of, record_reads, task_counts
+from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, open_ledger, projects_of
+from pipelines.labelling.polling import changes_of, move_cursor, record_reads, task_counts
 from pipelines.labelling.push import known_tasks, recognise
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
@@ -42,8 +42,20 @@ class Synced:
     unchanged: int = 0
 
 
-def sync_answers(root: Path, client: LabelStudioClient) -> Synced:
+def sync_answers(
+    root: Path,
+    client: LabelStudioClient,
+    *,
+    thorough: bool = False,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Synced:
     """Read every answer that changed since the last sync into the ledger.
+
+    Args:
+        root: of the zone.
+        client: of its server.
+        thorough: look for answers that were committed late even if that was done within a minute.
+        clock: UTC.
 
     Raises:
         FlywheelError: the server is away or refuses; running again goes on where it stopped.
@@ -60,11 +72,11 @@ def sync_answers(root: Path, client: LabelStudioClient) -> Synced:
                 with locked(root / "labelling" / ".push", exclusive=True):
                     recognise(ledger, client, project.project_id)
                 counts[DELETED] += _bury(ledger, project.project_id)
-            changes = changes_of(ledger, client, project)
+            changes = changes_of(ledger, client, project, thorough=thorough, now=clock())
             for tasks in changes.pages:
                 for state, count in _take(root, ledger, project, interface, tasks).items():
                     counts[state] += count
-            _move_cursor(ledger, project.project_id, changes.newest)
+            move_cursor(ledger, project.project_id, changes)
     return Synced(
         accepted=counts[ACCEPTED],
         quarantined=counts[QUARANTINED],
@@ -94,13 +106,6 @@ def quarantined_of(ledger: sa.Engine) -> dict[str, int]:
     )
     with transaction(ledger, writes=False) as connection:
         return {str(reason): int(count) for reason, count in connection.execute(query)}
-
-
-def _move_cursor(ledger: sa.Engine, project: int, newest: str | None) -> None:
-    with transaction(ledger) as connection:
-        connection.execute(
-            sa.update(PROJECTS).where(PROJECTS.c.project_id == project).values(read_to=newest)
-        )
 
 
 def _take(

@@ -94,7 +94,7 @@ def test_who_joins_later_is_given_nothing_that_others_have(stores, pair):
 
 def test_answers_stand_as_the_ledger_has_them_now(stores, pair, monkeypatch):
     """All prefer the candidate, whichever side; then all change their mind; then all are gone."""
-    monkeypatch.setattr(asking, "sync_answers", lambda root, client: None)
+    monkeypatch.setattr(asking, "sync_answers", lambda root, client, **how: None)
     ledger = seat(stores, "ann-1", "ann-2")
     plan_assignments(ledger, round_name(*pair), blind_questions(stores, *pair), overlap=2)
     mine = set(questions_about(stores, *pair)["generation_id"].to_pylist())

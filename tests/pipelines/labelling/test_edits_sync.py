@@ -176,7 +176,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["store_texts", "record_edits", "record_reads", "_move_cursor"])
+@pytest.mark.parametrize("step", ["store_texts", "record_edits", "record_reads", "move_cursor"])
 def test_a_sync_that_dies_leaves_what_a_fresh_one_would(zone, tmp_path, monkeypatch, step, when):
     number = zone.answer(0, TEXTS[1])
     zone.sync()
