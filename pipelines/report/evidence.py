@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from pipelines.report.looks import ASPECTS
+from pipelines.report.looks import ASPECTS, REASONS
 from pipelines.report.model import Confusion, Demo, Drop, ExampleUser, Intents, MockShare
 from pipelines.report.plots import Plot, user_histogram
 from pipelines.report.standing import featured, in_order, title_of
@@ -46,7 +46,9 @@ class DropView:
     title: str
     arm: str
     total: int
-    rows: tuple[tuple[str, str, int, float], ...]  # stage, reason, rows, bar in %
+    rows: tuple[
+        tuple[str, str, str, int, float], ...
+    ]  # stage, reason, what it means, rows, bar in %
 
 
 def intents(demo: Demo) -> list[IntentView]:
@@ -140,6 +142,7 @@ def _drop(title: str, arm: str, rows: list[Drop]) -> DropView:
         arm=arm,
         total=sum(sums.values()),
         rows=tuple(
-            (stage, reason, count, 100 * count / most) for (stage, reason), count in ordered
+            (stage, reason.replace("_", " "), REASONS.get(reason, ""), count, 100 * count / most)
+            for (stage, reason), count in ordered
         ),
     )

@@ -115,6 +115,15 @@ ASPECTS: Final[dict[AspectName, tuple[str, str]]] = {
     "safety": ("Safety", "Is it harmless?"),
 }
 
+# What the codes under which rows are counted mean; an unknown one stands for itself.
+REASONS: Final[dict[str, str]] = {
+    "bot": "acts on all it sees, like a program",
+    "heldout_user": "kept apart, so that what was learned can be tried on other people",
+    "no_evidence": "nobody's actions or answers say anything of the two",
+    "undecided": "the evidence is too near a coin toss",
+    "prompt_cap": "its prompt has enough pairs that are surer",
+}
+
 TEXT: Final = Ink(light="#3f454c", dark="#c3c6c8")
 FAINT: Final = Ink(light="#8a8f94", dark="#7d848b")
 LINE: Final = Ink(light="#e1dcd2", dark="#33393f")
