@@ -5,11 +5,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from reward_models.config import TrainingConfig
 
 
-class SftConfig(TrainingConfig):
+class PolicyConfig(TrainingConfig):
+    """How a policy is trained, whatever it learns from."""
+
+    # Of minus the log chance, per sequence, that a token of another kind spoils it (grammar_mass).
+    grammar_weight: float = Field(default=0.0, ge=0)
+
+
+class SftConfig(PolicyConfig):
     """How a policy learns to imitate preferred generations."""
 
 
-class DpoConfig(TrainingConfig):
+class DpoConfig(PolicyConfig):
     """How a policy learns from pairs against the previous release."""
 
     beta: float = Field(default=0.1, gt=0)  # pull towards the reference

@@ -16,6 +16,7 @@ from backbone.emu3 import Emu3Backbone
 from data_contracts.errors import FlywheelError
 from data_contracts.training import TrainingBundle
 from finetune.config import DpoConfig
+from finetune.grammar_mass import GrammarMass
 from finetune.training_run import TrainingRun
 from reward_models.preferences import (
     FloatArray,
@@ -80,7 +81,7 @@ def train_dpo(
         trained = Emu3Backbone(
             model, policy.tokenizer, grid=policy.grid, batch_size=policy.batch_size
         )
-        book = Logbook(config, watch)
+        book, mass = Logbook(config, watch), GrammarMass(model, policy.ids.visual)
         try:
             run_trainer(
                 WeightedDPOTrainer(
@@ -92,12 +93,15 @@ def train_dpo(
                     processing_class=policy.tokenizer,
                     callbacks=[book],
                     sft_weight=config.sft_weight,
+                    grammar_weight=config.grammar_weight,
+                    mass=mass,
                     score_batch_size=config.score_batch_size,
                 ),
                 book,
                 watch,
             )
         finally:
+            mass.close()
             restore_forward(model, anchor)
     model.eval()
     return TrainingRun(
@@ -155,17 +159,27 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
 
     loss = sum w * -(p log sigma(d) + (1 - p) log sigma(-d)) / sum w
          + sft_weight * sum w * NLL(chosen) / sum w * tokens(chosen)
+         + grammar_weight * sum w * (lost(chosen) + lost(rejected)) / 2 sum w
 
     with d = beta * ((logp - ref)[chosen] - (logp - ref)[rejected]); the sums run over a whole
     step, over its parts and over all processes. The second term is TRL's `sft` loss: a mean over
-    the chosen completions' tokens, not over sequences. With equal weights and p = 1 this is TRL's
-    loss_type=["sigmoid", "sft"].
+    the chosen completions' tokens, not over sequences. With equal weights, p = 1 and no third term
+    this is TRL's loss_type=["sigmoid", "sft"]. *lost* is what `GrammarMass` says.
     """
 
     ref_model: Any
 
-    def __init__(self, *, sft_weight: float, score_batch_size: int, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        sft_weight: float,
+        grammar_weight: float,
+        mass: GrammarMass,
+        score_batch_size: int,
+        **options: Any,
+    ) -> None:
         self._sft_weight = sft_weight
+        self._grammar_weight, self._mass = grammar_weight, mass
         self._score_batch_size = score_batch_size
         super().__init__(**options)
         # TRL's metrics of logits and entropy cost as much as the loss; ours need only log-probs.
@@ -212,19 +226,25 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
         """Return this part's share of the step's loss."""
         pairs, tokens = inputs["totals"] if num_items_in_batch is None else num_items_in_batch
         # No attention mask: padding is on the right, where causal attention cannot see it.
-        logps = model(
+        log_probs = model(
             input_ids=inputs["input_ids"],
             labels=inputs["labels"],
             use_cache=False,
             fused_lm_head=True,
-        ).log_probs.sum(1)
-        chosen, rejected = logps.chunk(2)
+        ).log_probs
+        chosen, rejected = log_probs.sum(1).chunk(2)
         chosen_reward = self.beta * (chosen - inputs["ref_chosen_logps"])
         rejected_reward = self.beta * (rejected - inputs["ref_rejected_logps"])
         margin = chosen_reward - rejected_reward
         preference = logistic_sum(margin, inputs["target"], inputs["weight"]) / pairs
         imitation = -(inputs["weight"] * chosen).sum() / tokens
+        loss = preference + self._sft_weight * imitation
         parts = self.current_gradient_accumulation_steps * self.accelerator.num_processes
+        if self._grammar_weight:
+            lost = self._mass.lost(inputs["labels"], log_probs).chunk(2)
+            grammar = (inputs["weight"] * (lost[0] + lost[1])).sum() / (2 * pairs)
+            loss = loss + self._grammar_weight * grammar
+            self._note(loss__grammar=grammar * parts)
         self._note(
             loss__preference=preference * parts,
             loss__imitation=imitation * parts,
@@ -233,7 +253,7 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
             rewards__margins=margin,
             rewards__accuracies=(margin > 0).float(),
         )
-        return self._checked(preference + self._sft_weight * imitation)
+        return self._checked(loss)
 
 
 def _float(values: FloatArray) -> torch.Tensor:

@@ -15,6 +15,7 @@ from backbone.emu3 import Emu3Backbone
 from data_contracts.errors import FlywheelError
 from data_contracts.training import TrainingBundle
 from finetune.config import SftConfig
+from finetune.grammar_mass import GrammarMass
 from finetune.training_run import TrainingRun
 from reward_models.preferences import FloatArray, preference_rows, training_order
 from reward_models.sequences import IntArray, Sequences, read_sequences
@@ -65,7 +66,7 @@ def train_sft(
         trained = Emu3Backbone(
             model, policy.tokenizer, grid=policy.grid, batch_size=policy.batch_size
         )
-        book = Logbook(config, watch)
+        book, mass = Logbook(config, watch), GrammarMass(model, policy.ids.visual)
         try:
             run_trainer(
                 WeightedSFTTrainer(
@@ -75,11 +76,14 @@ def train_sft(
                     train_dataset=Dataset.from_dict({"row": order.ravel()}),
                     processing_class=policy.tokenizer,
                     callbacks=[book],
+                    grammar_weight=config.grammar_weight,
+                    mass=mass,
                 ),
                 book,
                 watch,
             )
         finally:
+            mass.close()
             restore_forward(model)
     model.eval()
     return TrainingRun(
@@ -153,9 +157,14 @@ class ImitationCollator:
 class WeightedSFTTrainer(OrderedRows, SFTTrainer):
     """TRL's SFT on completions only, with a weight w for every sample.
 
-    loss = sum w * NLL / sum w * tokens, over a whole step, its parts and all processes. With
-    equal weights this is TRL's own loss, a mean over tokens.
+    loss = sum w * NLL / sum w * tokens + grammar_weight * sum w * lost / sum w, over a whole step,
+    its parts and all processes; *lost* is what `GrammarMass` says. With equal weights and no
+    second term this is TRL's own loss, a mean over tokens.
     """
+
+    def __init__(self, *, grammar_weight: float, mass: GrammarMass, **options: Any) -> None:
+        self._grammar_weight, self._mass = grammar_weight, mass
+        super().__init__(**options)
 
     def compute_loss(
         self,
@@ -175,6 +184,12 @@ class WeightedSFTTrainer(OrderedRows, SFTTrainer):
         right = output.is_top1[output.label_mask].float().mean()
         self._note(mean_token_accuracy=right)
         loss: torch.Tensor = -(inputs["weight"] * output.log_probs.sum(1)).sum() / totals[1]
+        if self._grammar_weight:
+            lost = self._mass.lost(inputs["labels"], output.log_probs)
+            grammar = (inputs["weight"] * lost).sum() / totals[0]
+            parts = self.current_gradient_accumulation_steps * self.accelerator.num_processes
+            self._note(loss__grammar=grammar * parts)
+            loss = loss + self._grammar_weight * grammar
         return self._checked(loss)
 
 
