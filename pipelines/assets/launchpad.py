@@ -41,12 +41,15 @@ class AspectChanges(TrainingChanges):
 
 
 class SftChanges(TrainingChanges):
-    """The same."""
+    """The same, and what every policy has."""
+
+    grammar_weight: float | None = None
 
 
 class DpoChanges(TrainingChanges):
     """The same, and what only DPO has."""
 
+    grammar_weight: float | None = None
     beta: float | None = None
     sft_weight: float | None = None
     score_batch_size: int | None = None
