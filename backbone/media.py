@@ -1,6 +1,7 @@
 """Pictures and films as files, whichever they are."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,16 @@ from backbone.films import is_film, read_film, stack_films, write_film
 from backbone.pictures import stack_pngs, write_png
 
 Pixels = npt.NDArray[np.uint8]
+
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+def modality_of(content: bytes) -> str:
+    """Tell by the first bytes: PNG is an image, MP4 a video, anything else text."""
+    if content.startswith(_PNG):
+        return "image"
+    return "video" if is_film(content) else "text"
 
 
 def write_media(pixels: Pixels) -> bytes:

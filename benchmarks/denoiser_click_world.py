@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -68,15 +68,26 @@ ABOVE = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    run_worlds("denoiser_click_world", __doc__, measure, conclude, arguments)
+
+
+def run_worlds(
+    claim: str,
+    about: str | None,
+    measure: Callable[[ModuleType, str, int], dict[str, Figures]],
+    conclude: Callable[[str, Sequence[Mapping[str, Figures]]], dict[str, object]],
+    arguments: Sequence[str] | None,
+) -> None:
+    """Measure every world and seed that was not measured yet, conclude, and print."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0] if about else None)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--worlds", nargs="+", default=list(BARS), choices=list(BARS))
     parser.add_argument("--out", type=Path, help="Write the JSON here as well, world by world.")
-    parser.add_argument("--runs", type=Path, default=ROOT / "reports" / "denoiser_click_world")
+    parser.add_argument("--runs", type=Path, default=ROOT / "reports" / claim)
     parser.add_argument("--only-conclude", action="store_true", help="Run nothing that is missing.")
     chosen = parser.parse_args(arguments)
     world = load_world(find_world())
-    report: dict[str, object] = {"claim": "denoiser_click_world", "environment": environment()}
+    report: dict[str, object] = {"claim": claim, "environment": environment()}
     report["seeds"] = chosen.seeds
     for name in chosen.worlds:
         runs = {}
@@ -109,17 +120,36 @@ def measure(world: ModuleType, name: str, seed: int) -> dict[str, Figures]:
         ours = denoised(world, folder, folder / "annotations.parquet", folder / "gold.parquet")
         figures = {"ours": ours}
         if name in WITHOUT_ANNOTATIONS:
-            none = folder / "none.parquet"
-            pq.write_table(pq.read_table(folder / "annotations.parquet").slice(0, 0), none)
-            figures["no_annotations"] = denoised(world, folder, none, None)
-        names = ("events", "generations", "annotations", "gold", "truth")
-        tables = {n: pq.read_table(folder / f"{n}.parquet") for n in names}
+            figures["no_annotations"] = unanswered(world, folder)
+        tables = tables_in(folder)
+    return figures | other_arms(world, name, tables, tables["annotations"])
+
+
+def unanswered(world: ModuleType, folder: Path) -> Figures:
+    """Run the command as if nobody had been asked."""
+    none = folder / "none.parquet"
+    pq.write_table(pq.read_table(folder / "annotations.parquet").slice(0, 0), none)
+    return denoised(world, folder, none, None)
+
+
+def tables_in(folder: Path) -> dict[str, pa.Table]:
+    """Return what the arms are given, and the truth that they are scored by."""
+    names = ("events", "generations", "annotations", "gold", "truth")
+    return {name: pq.read_table(folder / f"{name}.parquet") for name in names}
+
+
+def other_arms(
+    world: ModuleType, name: str, tables: dict[str, pa.Table], ratings: pa.Table
+) -> dict[str, Figures]:
+    """Return the figures of the arms that the command is compared with; ridge learns *ratings*."""
     # Nobody is held out: the claim is about these pairs, not about transfer to other users.
     shown = exposures(
         tables["events"], tables["generations"], settings=ExposureSettings(heldout_users=0.0)
     ).table
-    figures["likes_and_downloads"] = score_values(world, likes_and_downloads(shown), tables)
-    figures["ridge"] = score_values(world, ridge(shown, tables["annotations"]), tables)
+    figures = {
+        "likes_and_downloads": score_values(world, likes_and_downloads(shown), tables),
+        "ridge": score_values(world, ridge(shown, ratings), tables),
+    }
     intent = DenoiseSettings().intent
     if name in WITHOUT_INTENT:
         figures["no_intent"] = no_intent(world, shown, tables, intent)
@@ -187,15 +217,7 @@ def mocker_auc(users: pa.Table, folder: Path) -> float:
 
 def conclude(name: str, runs: Sequence[Mapping[str, Figures]]) -> dict[str, object]:
     """Return means, intervals, differences to the other arms, and which bars are met."""
-    arms = {arm: summary([run[arm] for run in runs]) for arm in runs[0]}
-    over = {
-        arm: summary(
-            [{k: run["ours"][k] - run[arm][k] for k in ("accuracy", "worst")} for run in runs]
-        )
-        for arm in runs[0]
-        if arm != "ours"
-    }
-    ours = {key: values["mean"] for key, values in arms["ours"].items()}
+    ours = {key: v["mean"] for key, v in summary([run["ours"] for run in runs]).items()}
     figures = ("accuracy", "worst", "ece", "mocker_auc")
     bars = {
         key: {
@@ -206,11 +228,26 @@ def conclude(name: str, runs: Sequence[Mapping[str, Figures]]) -> dict[str, obje
         for key, bar in zip(figures, BARS[name], strict=True)
         if bar is not None
     }
-    above = {
-        arm: over[arm]["accuracy"]["mean"] > over[arm]["accuracy"]["half_width"]
-        for arm in ABOVE.get(name, ())
+    return differences(runs, ABOVE.get(name, ())) | {"bars": bars}
+
+
+def differences(runs: Sequence[Mapping[str, Figures]], above: Sequence[str]) -> dict[str, object]:
+    """Return each arm's means, what ours is ahead of each, and whether surely of those *above*."""
+    over = {
+        arm: summary(
+            [{k: run["ours"][k] - run[arm][k] for k in ("accuracy", "worst")} for run in runs]
+        )
+        for arm in runs[0]
+        if arm != "ours"
     }
-    return {"arms": arms, "ours_minus": over, "bars": bars, "surely_above": above}
+    return {
+        "arms": {arm: summary([run[arm] for run in runs]) for arm in runs[0]},
+        "ours_minus": over,
+        "surely_above": {
+            arm: over[arm]["accuracy"]["mean"] > over[arm]["accuracy"]["half_width"]
+            for arm in above
+        },
+    }
 
 
 def by_seed(

@@ -10,9 +10,6 @@ seed; intervals are 95 % t-intervals over seeds. Develop on seeds 0 to 19 only; 
 the report. Every run is kept in a file of its own, so a stopped benchmark goes on where it was.
 """
 
-import argparse
-import json
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,30 +18,16 @@ from types import ModuleType
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.click_world_arms import (
-    Figures,
-    likes_and_downloads,
-    no_intent,
-    ridge,
-    score_values,
-    without_anchoring,
-)
+from benchmarks.click_world_arms import Figures
 from benchmarks.comparison_worlds import REVERSED, as_ratings, write_world
 from benchmarks.denoiser_click_world import (
-    BARS,
-    ROOT,
-    WITHOUT_ANCHORING,
-    WITHOUT_INTENT,
-    by_seed,
-    code_version,
     denoised,
-    environment,
-    find_world,
-    load_world,
-    summary,
+    differences,
+    other_arms,
+    run_worlds,
+    tables_in,
+    unanswered,
 )
-from pipelines.denoising import DenoiseSettings
-from pipelines.signals import ExposureSettings, exposures
 
 WITHOUT_ANNOTATIONS = {"sparse", "adversarial_annotators_60", "sparse_adversarial"}
 # Differences that must lie above zero with their whole interval.
@@ -57,38 +40,7 @@ ABOVE = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--worlds", nargs="+", default=list(BARS), choices=list(BARS))
-    parser.add_argument("--out", type=Path, help="Write the JSON here as well, world by world.")
-    parser.add_argument("--runs", type=Path, default=ROOT / "reports" / "denoiser_comparisons")
-    parser.add_argument("--only-conclude", action="store_true", help="Run nothing that is missing.")
-    chosen = parser.parse_args(arguments)
-    world = load_world(find_world())
-    report: dict[str, object] = {"claim": "denoiser_comparisons", "environment": environment()}
-    report["seeds"] = chosen.seeds
-    for name in chosen.worlds:
-        runs = {}
-        for seed in chosen.seeds:
-            kept = chosen.runs / f"{name}-{seed}.json"
-            if not kept.exists() and not chosen.only_conclude:
-                print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
-                made = {"code": code_version(), "arms": measure(world, name, seed)}
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                kept.write_text(json.dumps(made, indent=1) + "\n", "utf-8")
-            if kept.exists():
-                runs[seed] = json.loads(kept.read_text("utf-8"))
-        found: dict[str, object] = {
-            "missing_seeds": [seed for seed in chosen.seeds if seed not in runs],
-            "code": sorted({run["code"] for run in runs.values()}),
-        }
-        if runs:
-            found |= conclude(name, [run["arms"] for run in runs.values()])
-            found["by_seed"] = by_seed(runs)
-        report[name] = found
-        if chosen.out:
-            chosen.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    print(json.dumps(report, indent=1))
+    run_worlds("denoiser_comparisons", __doc__, measure, conclude, arguments)
 
 
 def measure(world: ModuleType, name: str, seed: int) -> dict[str, Figures]:
@@ -100,23 +52,9 @@ def measure(world: ModuleType, name: str, seed: int) -> dict[str, Figures]:
         ours = denoised(world, folder, folder / "annotations.parquet", gold)
         figures = {"ours": ours | reversed_found(folder / "out-annotations", kind)}
         if name in WITHOUT_ANNOTATIONS:
-            none = folder / "none.parquet"
-            pq.write_table(pq.read_table(folder / "annotations.parquet").slice(0, 0), none)
-            figures["no_annotations"] = denoised(world, folder, none, None)
-        names = ("events", "generations", "annotations", "gold", "truth")
-        tables = {n: pq.read_table(folder / f"{n}.parquet") for n in names}
-    shown = exposures(
-        tables["events"], tables["generations"], settings=ExposureSettings(heldout_users=0.0)
-    ).table
-    figures["likes_and_downloads"] = score_values(world, likes_and_downloads(shown), tables)
-    preferred = ridge(shown, as_ratings(tables["annotations"]))
-    figures["ridge"] = score_values(world, preferred, tables)
-    intent = DenoiseSettings().intent
-    if name in WITHOUT_INTENT:
-        figures["no_intent"] = no_intent(world, shown, tables, intent)
-    if name in WITHOUT_ANCHORING:
-        figures["without_anchoring"] = without_anchoring(world, shown, tables, intent)
-    return figures
+            figures["no_annotations"] = unanswered(world, folder)
+        tables = tables_in(folder)
+    return figures | other_arms(world, name, tables, as_ratings(tables["annotations"]))
 
 
 def reversed_found(out: Path, kind: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Figures:
@@ -136,19 +74,7 @@ def reversed_found(out: Path, kind: np.ndarray[tuple[int], np.dtype[np.int64]]) 
 
 def conclude(name: str, runs: Sequence[Mapping[str, Figures]]) -> dict[str, object]:
     """Return means, intervals, differences to the other arms, and which surely lie above."""
-    arms = {arm: summary([run[arm] for run in runs]) for arm in runs[0]}
-    over = {
-        arm: summary(
-            [{k: run["ours"][k] - run[arm][k] for k in ("accuracy", "worst")} for run in runs]
-        )
-        for arm in runs[0]
-        if arm != "ours"
-    }
-    above = {
-        arm: over[arm]["accuracy"]["mean"] > over[arm]["accuracy"]["half_width"]
-        for arm in ABOVE.get(name, ())
-    }
-    return {"arms": arms, "ours_minus": over, "surely_above": above}
+    return differences(runs, ABOVE.get(name, ()))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,8 @@ def train_dpo(
         trained = Emu3Backbone(
             model, policy.tokenizer, grid=policy.grid, batch_size=policy.batch_size
         )
-        book, mass = Logbook(config, watch), GrammarMass(model, policy.ids.visual)
+        book = Logbook(config, watch)
+        mass = GrammarMass(model, policy.ids.visual) if config.grammar_weight else None
         try:
             run_trainer(
                 WeightedDPOTrainer(
@@ -101,7 +102,8 @@ def train_dpo(
                 watch,
             )
         finally:
-            mass.close()
+            if mass is not None:
+                mass.close()
             restore_forward(model, anchor)
     model.eval()
     return TrainingRun(
@@ -174,7 +176,7 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
         *,
         sft_weight: float,
         grammar_weight: float,
-        mass: GrammarMass,
+        mass: GrammarMass | None,
         score_batch_size: int,
         **options: Any,
     ) -> None:
@@ -240,7 +242,7 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
         imitation = -(inputs["weight"] * chosen).sum() / tokens
         loss = preference + self._sft_weight * imitation
         parts = self.current_gradient_accumulation_steps * self.accelerator.num_processes
-        if self._grammar_weight:
+        if self._mass is not None:
             lost = self._mass.lost(inputs["labels"], log_probs).chunk(2)
             grammar = (inputs["weight"] * (lost[0] + lost[1])).sum() / (2 * pairs)
             loss = loss + self._grammar_weight * grammar

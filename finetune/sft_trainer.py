@@ -66,7 +66,8 @@ def train_sft(
         trained = Emu3Backbone(
             model, policy.tokenizer, grid=policy.grid, batch_size=policy.batch_size
         )
-        book, mass = Logbook(config, watch), GrammarMass(model, policy.ids.visual)
+        book = Logbook(config, watch)
+        mass = GrammarMass(model, policy.ids.visual) if config.grammar_weight else None
         try:
             run_trainer(
                 WeightedSFTTrainer(
@@ -83,7 +84,8 @@ def train_sft(
                 watch,
             )
         finally:
-            mass.close()
+            if mass is not None:
+                mass.close()
             restore_forward(model)
     model.eval()
     return TrainingRun(
@@ -162,7 +164,7 @@ class WeightedSFTTrainer(OrderedRows, SFTTrainer):
     second term this is TRL's own loss, a mean over tokens.
     """
 
-    def __init__(self, *, grammar_weight: float, mass: GrammarMass, **options: Any) -> None:
+    def __init__(self, *, grammar_weight: float, mass: GrammarMass | None, **options: Any) -> None:
         self._grammar_weight, self._mass = grammar_weight, mass
         super().__init__(**options)
 
@@ -184,7 +186,7 @@ class WeightedSFTTrainer(OrderedRows, SFTTrainer):
         right = output.is_top1[output.label_mask].float().mean()
         self._note(mean_token_accuracy=right)
         loss: torch.Tensor = -(inputs["weight"] * output.log_probs.sum(1)).sum() / totals[1]
-        if self._grammar_weight:
+        if self._mass is not None:
             lost = self._mass.lost(inputs["labels"], output.log_probs)
             grammar = (inputs["weight"] * lost).sum() / totals[0]
             parts = self.current_gradient_accumulation_steps * self.accelerator.num_processes

@@ -117,9 +117,9 @@ def demo_settings(options: DemoOptions) -> WheelSettings:
     else:
         name = "nano.toml" if options.nano else "films.toml" if options.films else "demo.toml"
         settings = read_settings(_conf() / name)
-        if options.films:
-            studio = settings.studio.model_dump() | {"modality": "video"}
-            settings = WheelSettings.model_validate(settings.model_dump() | {"studio": studio})
+    if options.films:
+        studio = settings.studio.model_dump() | {"modality": "video"}
+        settings = WheelSettings.model_validate(settings.model_dump() | {"studio": studio})
     if options.label_studio:
         settings = WheelSettings.model_validate(settings.model_dump() | {"desk": "seated"})
     settings = settings.model_copy(update={"evidence": "simulated"})

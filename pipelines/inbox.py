@@ -18,10 +18,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from backbone.media import modality_of
 from data_contracts.errors import FlywheelError
 
 _MARK: Final = "delivery.json"
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
+# Files are named as people would; what they hold is checked by what it is said to be.
+_KINDS: Final = {"image": "png", "video": "mp4", "text": "txt"}
 
 
 class Inbox:
@@ -53,7 +55,7 @@ class Inbox:
         folder = self.folder(turn)
         (folder / "media").mkdir(parents=True, exist_ok=True)
         for digest, content in media.items():
-            (folder / "media" / f"{digest}.{_kind(content)}").write_bytes(content)
+            (folder / "media" / f"{digest}.{_KINDS[modality_of(content)]}").write_bytes(content)
         for name, table in (
             ("prompts", prompts),
             ("generations", generations),
@@ -100,10 +102,3 @@ class Inbox:
                 f"media {digest[:12]} of {turn} is not what its name says; deliver it again"
             )
         return content
-
-
-def _kind(content: bytes) -> str:
-    """Name a file as people would; what it holds is checked by what it is said to be."""
-    if content.startswith(_PNG):
-        return "png"
-    return "mp4" if content[4:8] == b"ftyp" else "txt"

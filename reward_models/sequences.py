@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 
 from backbone.emu3 import Emu3Backbone
-from backbone.films import is_film, read_film
+from backbone.films import read_film
 from backbone.grammar import written_ids
+from backbone.media import modality_of
 from backbone.pictures import stack_pngs
 from backbone.protocol import Codes
 from backbone.tokens import Grid, text_completion, text_prompt, visual_prompt
@@ -22,7 +23,6 @@ IntArray = npt.NDArray[np.int64]
 Key = tuple[PromptId, GenerationId]
 
 _PART: Final = 256  # pictures decoded at a time, to bound memory
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def read_answers(
     media = dict(zip(names, contents, strict=True))
     return _read(
         {(PromptId(g), g): text for g, text in zip(names, prompts, strict=True)},
-        modality={g: _modality(media[g]) for g in names},
+        modality={g: modality_of(media[g]) for g in names},
         content=media.__getitem__,
         backbone=backbone,
         max_length=max_length,
@@ -165,12 +165,6 @@ def _check(modality: Mapping[GenerationId, str]) -> None:
             f"{len(odd)} generations are neither text, image nor video, first {odd[0]}; "
             "leave them out of the snapshot"
         )
-
-
-def _modality(content: bytes) -> str:
-    if content.startswith(_PNG):
-        return "image"
-    return "video" if is_film(content) else "text"
 
 
 def _grid(backbone: Emu3Backbone, codes: Codes) -> Grid:

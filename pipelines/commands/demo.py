@@ -5,15 +5,25 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.options import AsJson, Reports
+from pipelines.commands.options import AsJson
 from pipelines.commands.reply import reply
 
 
 def demo(
-    root: Annotated[Path, typer.Option(help="Folder for the wheels, one an arm and seed.")] = Path(
-        ".flywheel/demo"
-    ),
-    reports: Reports = Path("reports"),
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the wheels, one an arm and seed.  [default: .flywheel/demo; of films "
+            ".flywheel/films]"
+        ),
+    ] = None,
+    reports: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the report is written into.  [default: reports; of films "
+            "reports/films]"
+        ),
+    ] = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Repeat for several.  [default: 7]", min=0)
     ] = None,
@@ -51,8 +61,8 @@ def demo(
 
     page = run_demo(
         DemoOptions(
-            root=root,
-            reports=reports,
+            root=root or Path(".flywheel") / ("films" if films else "demo"),
+            reports=reports or Path("reports", *(["films"] if films else [])),
             seeds=seed or [7],
             mockery=mockery,
             all_arms=all_arms,

@@ -64,7 +64,7 @@ def evaluate(
             ["champion", seen["champion"][:12]],
             ["reward model", seen["reward_model"][:12]],
             ["prompts", f"{seen['prompts']} of {seen['held_out']} held out in {seen['turn']}"],
-            ["pictures", f"{spaced(seen['pictures'])}, {seen['samples']} a prompt and policy"],
+            ["samples", f"{spaced(seen['pictures'])}, {seen['samples']} a prompt and policy"],
             ["time", f"about {seen['seconds']:.0f} s"],
             ["card", seen["card"]],
             ["digest", seen["digest"][:12]],
@@ -81,7 +81,7 @@ def evaluate(
     findings = [[f["rule"].replace("_", " "), _verdict(f), f["detail"]] for f in done["findings"]]
     lines = [
         f"{done['candidate'][:12]} against {done['champion'][:12]}: {measured['prompts']} prompts "
-        f"held out in {done['turn']}, {measured['samples']} pictures each, "
+        f"held out in {done['turn']}, {measured['samples']} samples each, "
         f"reward model {done['reward_model'][:12]}",
         "",
         *in_columns(["rule", "verdict", "measured"], findings),

@@ -19,7 +19,7 @@ from pipelines.world.truth import (
     Seen,
     Truth,
     aesthetics,
-    palette_classes,
+    is_night,
     read_scenes,
     rests,
 )
@@ -58,13 +58,6 @@ def judge_films(films: npt.NDArray[np.uint8], requests: list[FilmRequest]) -> Tr
             [bool(s[0].things) and all(frame.has_ground for frame in s) for s in scenes], bool
         ),
     )
-
-
-def is_night(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Say of each of (n, 32, 32, 3) pictures whether its sky is the night's."""
-    classes = palette_classes(pictures)
-    night: npt.NDArray[np.bool_] = (classes == 1).sum((1, 2)) > (classes == 0).sum((1, 2))
-    return night
 
 
 def _each(values: Iterable[float]) -> npt.NDArray[np.float64]:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from data_contracts.errors import FlywheelError
 from pipelines.world.diversity import film_distance, layout_distance
 from pipelines.world.film_requests import FILM_HEADERS, every_film_request, parse_film_request
-from pipelines.world.film_truth import is_night, judge_films
-from pipelines.world.films import FRAMES
+from pipelines.world.film_truth import judge_films
+from pipelines.world.films import FRAMES, draw_film
 from pipelines.world.prompts import HEADERS, every_request, parse_request
-from pipelines.world.truth import Truth, judge
+from pipelines.world.scenes import draw_scene
+from pipelines.world.truth import Truth, is_night, judge
 
 Media = npt.NDArray[np.uint8]  # (n, height, width, 3), or (n, frames, height, width, 3)
 Bools = npt.NDArray[np.bool_]
@@ -30,6 +31,7 @@ class Medium:
     headers: tuple[str, ...]
     requests: Callable[[], Sequence[Any]]
     parse: Callable[[str], Any]
+    draw: Callable[..., Media]  # (request, *, care, rng)
     judge: Callable[[Media, list[Any]], Truth]
     night: Callable[[Media], Bools]  # (n,) of its sky, of a film in its first frame
     distance: Callable[[Media, Media], Floats]
@@ -46,6 +48,7 @@ PICTURES: Final = Medium(
     headers=HEADERS,
     requests=every_request,
     parse=parse_request,
+    draw=draw_scene,
     judge=judge,
     night=is_night,
     distance=layout_distance,
@@ -57,6 +60,7 @@ FILMS: Final = Medium(
     headers=FILM_HEADERS,
     requests=every_film_request,
     parse=parse_film_request,
+    draw=draw_film,
     judge=judge_films,
     night=lambda films: is_night(films[:, 0]),
     distance=film_distance,

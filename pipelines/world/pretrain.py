@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from rich.progress import Progress
 from torch import Tensor
@@ -25,58 +24,35 @@ from backbone.protocol import Codes
 from backbone.tokens import build_tokenizer
 from backbone.train_language import LanguageRun, train_language
 from backbone.train_tokenizer import frequent_patches, name_patches, train_tokenizer
-from pipelines.world.film_requests import FILM_HEADERS, every_film_request
-from pipelines.world.films import draw_film
+from pipelines.world.medium import FILMS, PICTURES, Media, Medium
 from pipelines.world.prompts import HEADERS, every_request
-from pipelines.world.scenes import draw_care, draw_scene
-
-Pixels = npt.NDArray[np.uint8]
+from pipelines.world.scenes import draw_care
 
 
 class SceneSource:
-    """An endless mixture of prompts and scenes of all degrees of care."""
+    """An endless mixture of prompts and scenes, or films, of all degrees of care."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, medium: Medium = PICTURES) -> None:
         self._rng = np.random.default_rng(seed)
-        self._requests = every_request()
+        self._medium = medium
+        self._requests = medium.requests()
 
-    def pictures(self, count: int) -> Pixels:
-        """Draw (count, 32, 32, 3) pictures."""
+    def pictures(self, count: int) -> Media:
+        """Draw *count* pictures or films."""
         return self.examples(count)[1]
 
-    def examples(self, count: int) -> tuple[list[str], Pixels]:
-        """Draw prompts, and a picture for each."""
-        rng = self._rng
+    def examples(self, count: int) -> tuple[list[str], Media]:
+        """Draw prompts, and a picture or film for each."""
+        rng, headers = self._rng, self._medium.headers
         picks = rng.integers(len(self._requests), size=count)
-        heads = rng.integers(len(HEADERS), size=count)
+        heads = rng.integers(len(headers), size=count)
         cares = draw_care(count, rng=rng)
-        texts = [self._requests[i].text(HEADERS[h]) for i, h in zip(picks, heads, strict=True)]
-        pictures = [
-            draw_scene(self._requests[i], care=float(c), rng=rng)
+        texts = [self._requests[i].text(headers[h]) for i, h in zip(picks, heads, strict=True)]
+        drawn = [
+            self._medium.draw(self._requests[i], care=float(c), rng=rng)
             for i, c in zip(picks, cares, strict=True)
         ]
-        return texts, np.stack(pictures)
-
-
-class FilmSource:
-    """An endless mixture of prompts and films of all degrees of care."""
-
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._requests = every_film_request()
-
-    def examples(self, count: int) -> tuple[list[str], Pixels]:
-        """Draw prompts, and a film (4, 32, 32, 3) for each."""
-        rng = self._rng
-        picks = rng.integers(len(self._requests), size=count)
-        heads = rng.integers(len(FILM_HEADERS), size=count)
-        cares = draw_care(count, rng=rng)
-        texts = [self._requests[i].text(FILM_HEADERS[h]) for i, h in zip(picks, heads, strict=True)]
-        films = [
-            draw_film(self._requests[i], care=float(c), rng=rng)
-            for i, c in zip(picks, cares, strict=True)
-        ]
-        return texts, np.stack(films)
+        return texts, np.stack(drawn)
 
 
 def fresh_backbone(seed: int) -> Emu3Backbone:
@@ -88,7 +64,7 @@ def fresh_backbone(seed: int) -> Emu3Backbone:
 
 
 def named_examples(
-    source: SceneSource | FilmSource, count: int, teacher: Tensor, *, side: int, bar: Progress
+    source: SceneSource, count: int, teacher: Tensor, *, side: int, bar: Progress
 ) -> tuple[list[str], list[Codes]]:
     """Draw *count* prompts with their pictures or films, in codes as the *teacher* names them.
 
@@ -178,7 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 named_examples(
                     SceneSource(told.seed + 2), told.film_scenes, teacher, side=side, bar=bar
                 ),
-                named_examples(FilmSource(told.seed + 3), told.films, teacher, side=side, bar=bar),
+                named_examples(
+                    SceneSource(told.seed + 3, FILMS), told.films, teacher, side=side, bar=bar
+                ),
                 told.seed,
             )
             curves["pictures_and_films"] = train_on(backbone, both, steps=told.film_steps, bar=bar)

@@ -123,6 +123,13 @@ def palette_classes(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     return distance.argmin(1).reshape(pictures.shape[:3])
 
 
+def is_night(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Say of each of (n, 32, 32, 3) pictures whether its sky is the night's."""
+    classes = palette_classes(pictures)
+    night: npt.NDArray[np.bool_] = (classes == 1).sum((1, 2)) > (classes == 0).sum((1, 2))
+    return night
+
+
 def read_scenes(pictures: npt.NDArray[np.uint8]) -> list[Scene]:
     """Find the objects in each of (n, 32, 32, 3) pictures; time O(n), memory bounded."""
     if pictures.shape[1:] != (SIDE, SIDE, 3):

@@ -122,3 +122,13 @@ def test_parts_of_a_step_add_up_to_it(backbone):
         np.testing.assert_allclose(
             [v for _, v in whole.curves[name]], [v for _, v in parts.curves[name]], rtol=1e-5
         )
+
+
+@pytest.mark.parametrize("train", [train_dpo, train_sft])
+def test_nobody_listens_where_it_weighs_nothing(backbone, monkeypatch, train):
+    """Hidden states that nobody asked for would stay in memory until the next step."""
+    name = "dpo_trainer" if train is train_dpo else "sft_trainer"
+    monkeypatch.setattr(f"finetune.{name}.GrammarMass", None)
+    kind = DpoConfig if train is train_dpo else SftConfig
+    options = {"reference": backbone} if train is train_dpo else {}
+    train(red_beats_blue(count=4), policy=backbone, config=kind(**CONFIG), **options)

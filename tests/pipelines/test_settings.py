@@ -80,3 +80,12 @@ def test_arms_differ_from_ours_only_in_what_they_are_about(tmp_path):
             update={"name": "ours", "method": "dpo", "pairs": arms["ours"].pairs}
         )
         assert plain == arms["ours"], name
+
+
+def test_films_are_asked_for_with_settings_of_ones_own_too(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text("[studio]\nprompts = 16\n")
+    for told in (None, own):
+        assert demo_settings(DemoOptions(films=True, settings=told)).studio.modality == "video"
+        assert demo_settings(DemoOptions(settings=told)).studio.modality == "image"
+    assert demo_settings(DemoOptions(films=True, settings=own)).studio.prompts == 16
