@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from data_contracts.errors import FlywheelError
-from pipelines.evaluation_run import JOB, STEP, EvaluationRequest, measure, resolved
+from pipelines.evaluation_run import JOB, STEP, EvaluationRequest, measure, resolved, verdict_of
 from pipelines.orchestrator import POOL, process_tag
 from pipelines.resources import Wheel
 
@@ -39,7 +39,7 @@ def evaluation(context: dg.OpExecutionContext, config: EvaluationConfig, wheel: 
         nonlocal tenth
         if done * 10 // max(total, 1) != tenth:
             tenth = done * 10 // max(total, 1)
-            context.log.info(f"{done} of {total} pictures")
+            context.log.info(f"{done} of {total} samples")
 
     try:
         result = measure(resolved(EvaluationRequest(root=Path(wheel.root), **told)), say)
@@ -51,7 +51,7 @@ def evaluation(context: dg.OpExecutionContext, config: EvaluationConfig, wheel: 
 def shown(result: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """Return what Dagster's page shows of a report: who, the gate's rules, figures, the card."""
     rows = "\n".join(
-        f"| {f['rule']} | {'passed' if f['passed'] else '**failed**'} | {f['detail']} |"
+        f"| {f['rule']} | {verdict_of(f) if f['passed'] else '**failed**'} | {f['detail']} |"
         for f in result["findings"]
     )
     return {

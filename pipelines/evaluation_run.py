@@ -172,6 +172,13 @@ def run(request: EvaluationRequest, *, say: Say, waits: Callable[[str], None]) -
     return {"run": ended.run_id, **told}
 
 
+def verdict_of(finding: Mapping[str, Any]) -> str:
+    """Say in words whether a rule of the gate passed, failed, or was not asked for."""
+    if not finding["passed"]:
+        return "failed"
+    return "passed" if finding["asked"] else "not asked for"
+
+
 def job_file(job: EvaluationJob) -> Path:
     """Return where the resolved *job* is written down, beside every other job of its wheel."""
     return job.root / "jobs" / f"{STEP}-{job.digest[:12]}.json"

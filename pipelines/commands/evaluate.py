@@ -1,8 +1,7 @@
 """`flywheel evaluate`: any policy against any other, as the gate measures them."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -51,7 +50,7 @@ def evaluate(
     from pipelines.cli import REFUSED
     from pipelines.commands.live import live_bar
     from pipelines.commands.reply import in_columns, reply, spaced
-    from pipelines.evaluation_run import EvaluationRequest, preview, run
+    from pipelines.evaluation_run import EvaluationRequest, preview, run, verdict_of
 
     request = EvaluationRequest(
         root=root, candidate=candidate, against=against, turn=turn, prompts=prompts,
@@ -78,7 +77,7 @@ def evaluate(
         typer.echo(f"flywheel: {stopped}", err=True)
         raise
     measured = done["measured"]
-    findings = [[f["rule"].replace("_", " "), _verdict(f), f["detail"]] for f in done["findings"]]
+    findings = [[f["rule"].replace("_", " "), verdict_of(f), f["detail"]] for f in done["findings"]]
     lines = [
         f"{done['candidate'][:12]} against {done['champion'][:12]}: {measured['prompts']} prompts "
         f"held out in {done['turn']}, {measured['samples']} samples each, "
@@ -93,9 +92,3 @@ def evaluate(
     reply(done, lines, as_json=as_json)
     if not done["passed"]:
         raise typer.Exit(REFUSED)
-
-
-def _verdict(finding: Mapping[str, Any]) -> str:
-    if not finding["passed"]:
-        return "failed"
-    return "passed" if finding["asked"] else "not asked for"

@@ -196,7 +196,7 @@ def _held(last: Turn, start: Turn) -> list[Check]:
         found.append(
             Check(
                 holds=holds,
-                text=f"Diversity{'' if holds else ' fell, the wheel is collapsing'}: "
+                text=f"Diversity{'' if holds else ' fell too far'}: "
                 f"{number(100 * relative, signed=True)} % against base; "
                 f"{number(100 * DIVERSITY_MAY_FALL, digits=0)} % may be lost.",
             )
