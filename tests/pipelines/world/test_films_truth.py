@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import ShapeError
+from pipelines.world.diversity import film_distance
 from pipelines.world.film_requests import (
     FILM_HEADERS,
     MOTIONS,
@@ -186,3 +187,18 @@ def test_refuses_other_shapes():
         judge_films(film(FLOOR)[None], [ROLLS] * 2)
     with pytest.raises(ShapeError, match="two frames or more"):
         judge_films(film(FLOOR)[None, :1], [ROLLS])
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param(film(STAY), 0.0, id="what it does then was asked for"),
+        pytest.param(film([(2, STANDING), None, None, None]), 0.0, id="vanishing is no variety"),
+        pytest.param(film([(2, STANDING)] * 4, skies="dnnn"), 0.0, id="nor is flicker"),
+        pytest.param(film([(2, STANDING)] * 4, skies="nnnn"), 0.5, id="the sky is free"),
+        pytest.param(film([(3, STANDING)] * 4), 1 / 3, id="so is where it starts"),
+    ],
+)
+def test_films_differ_in_how_they_start(other, expected):
+    rolls = film([(2 + k, STANDING) for k in range(4)])
+    assert film_distance(rolls[None], other[None]) == pytest.approx([expected])
