@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import pairwise
 from math import isfinite
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,14 @@ TASK: Final = pa.schema(
 )
 
 
+class _Member(NamedTuple):
+    """One answer to a prompt, and under which skill it was made."""
+
+    generation: str
+    modality: str
+    skill: str | None
+
+
 def choose_tasks(
     generations: pa.Table,
     uncertainty: pa.Table | None,
@@ -40,7 +48,8 @@ def choose_tasks(
     certain generations are compared. A question keeps its task_id whenever it is asked.
 
     Args:
-        generations: generation_id, prompt_id, modality.
+        generations: generation_id, prompt_id, modality; skill_id where there are skills: only
+            answers under one skill are compared.
         uncertainty: generation_id, uncertainty (higher is less certain) from the previous turn;
             None in the first. Generations it does not know count as the least certain.
         budget: tasks at most; a prompt that does not fit ends the queue.
@@ -60,15 +69,18 @@ def choose_tasks(
         raise ContractError(f"generations: column {', '.join(sorted(missing))} missing")
     doubt = _doubts(uncertainty)
     unknown = max(doubt.values(), default=0.0) + 1.0
-    by_prompt: dict[str, list[tuple[str, str]]] = {}
-    rows = generations.select(["prompt_id", "generation_id", "modality"]).sort_by(
+    by_prompt: dict[str, list[_Member]] = {}
+    known = [n for n in ("prompt_id", "generation_id", "modality", "skill_id")
+             if n in generations.column_names]  # fmt: skip
+    rows = generations.select(known).sort_by(
         [("prompt_id", "ascending"), ("generation_id", "ascending")]
     )
     for row in rows.to_pylist():
-        by_prompt.setdefault(row["prompt_id"], []).append((row["generation_id"], row["modality"]))
+        member = _Member(row["generation_id"], row["modality"], row.get("skill_id"))
+        by_prompt.setdefault(row["prompt_id"], []).append(member)
     prompts = list(by_prompt)
     unsure = np.array(
-        [np.mean([doubt.get(g, unknown) for g, _ in by_prompt[p]]) for p in prompts], dtype=float
+        [np.mean([doubt.get(g, unknown) for g, *_ in by_prompt[p]]) for p in prompts], dtype=float
     )
     tasks: list[dict[str, str | None]] = []
     for n in _order(unsure, exploration=exploration, rng=rng):
@@ -100,7 +112,7 @@ def _order(unsure: np.ndarray[tuple[int, ...], np.dtype[np.float64]], *, explora
 
 def _ask(
     prompt: str,
-    members: list[tuple[str, str]],
+    members: list[_Member],
     doubt: dict[str, float],
     unknown: float,
     *,
@@ -109,13 +121,19 @@ def _ask(
 ) -> list[dict[str, str | None]]:
     tasks = [
         task_row("rating", prompt, generation, None, aspect.name)
-        for generation, modality in members
+        for generation, modality, _ in members
         for aspect in ASPECT_TABLE
         if modality in aspect.modalities and (aspects is None or aspect.name in aspects)
     ]
-    ranked = sorted((-doubt.get(g, unknown), g) for g, _ in members)
-    names = [g for _, g in ranked]
-    duels = [(names[0], other) for other in names[1:]] + list(pairwise(names[1:]))
+    ranked = sorted(members, key=lambda m: (-doubt.get(m.generation, unknown), m.generation))
+    under: dict[str | None, list[str]] = {}
+    for member in ranked:
+        under.setdefault(member.skill, []).append(member.generation)
+    duels = [
+        duel
+        for names in under.values()
+        for duel in [*((names[0], other) for other in names[1:]), *pairwise(names[1:])]
+    ]
     return tasks + [
         task_row("comparison", prompt, min(duel), max(duel), "overall") for duel in duels[:pairs]
     ]

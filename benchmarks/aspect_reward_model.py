@@ -87,6 +87,9 @@ class StudioBundle:
     def prompt_text(self, prompt_id: PromptId) -> str:
         return self.texts[prompt_id]
 
+    def skill(self, generation_id: GenerationId) -> None:
+        return None
+
     def modality(self, generation_id: GenerationId) -> str:
         return "image"
 

@@ -66,6 +66,17 @@ GENERATION: Final = pa.schema(
     ]
 )
 
+SKILL: Final = pa.schema(
+    [
+        _need("skill_id", pa.string()),
+        _need("tenant_id", pa.string()),
+        _may("project_id", pa.string()),  # null: every project of the tenant
+        _need("text", pa.string()),
+        _need("digest", pa.string()),  # of the text, as UTF-8
+        _may("created_at", UTC),
+    ]
+)
+
 ANNOTATION: Final = pa.schema(
     [
         _need("annotation_id", pa.string()),
@@ -122,6 +133,7 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
     "event": EVENT,
     "prompt": PROMPT,
     "generation": GENERATION,
+    "skill": SKILL,
     "annotation": ANNOTATION,
     "preference_pair": PREFERENCE_PAIR,
     "snapshot": SNAPSHOT,

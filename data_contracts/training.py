@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from data_contracts.conditioning import Skill
 from data_contracts.ids import Digest, GenerationId, PairId, PromptId, SnapshotId
 
 
@@ -37,6 +38,10 @@ class TrainingBundle(Protocol):
 
     def prompt_text(self, prompt_id: PromptId) -> str: ...
 
+    def skill(self, generation_id: GenerationId) -> Skill | None:
+        """Return the skill that it was made under; None: it was made without one."""
+        ...
+
     def modality(self, generation_id: GenerationId) -> str: ...
 
     def content(self, generation_id: GenerationId) -> bytes:
@@ -45,7 +50,10 @@ class TrainingBundle(Protocol):
 
 
 class Scorer(Protocol):
-    """How good a generation is for its prompt, on one fixed scale; higher is better."""
+    """How good a generation is for its prompt, on one fixed scale; higher is better.
+
+    Under a skill the prompt is what `data_contracts.conditioning` makes of both.
+    """
 
     @property
     def name(self) -> str: ...

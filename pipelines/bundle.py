@@ -8,10 +8,12 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_contracts.conditioning import Skill
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
 from data_contracts.labels import GENERAL, Label
 from data_contracts.training import TrainingPair
+from pipelines.intake.skills import skills_by_id
 from pipelines.stores import Stores, open_snapshot
 
 _COLUMNS: Final = (
@@ -37,22 +39,30 @@ class SnapshotBundle:
         snapshot_id: SnapshotId,
         prompts: Digest,
         generations: Digest,
+        skills: Digest | None = None,
         clearance: Label = GENERAL,
         aspects: Collection[str] | None = None,
     ) -> None:
-        """Open a snapshot; of its pairs only those of *aspects*, where it has any of them."""
+        """Open a snapshot; of its pairs only those of *aspects*, where it has any of them.
+
+        *skills* is the table of what its generations were made under; None: without any skill.
+        """
         self._stores = stores
         self._snapshot = open_snapshot(stores, snapshot_id, clearance)
         there = set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist())
         self.aspects = sorted(there & set(aspects or ()) or there)
         self.is_whole = set(self.aspects) == there  # no pair is left out
-        for digest in (prompts, generations):
+        for digest in (prompts, generations, *([skills] if skills else [])):
             stores.catalogue.check_readable(digest, clearance)
         texts = stores.derived.read(prompts, columns=["prompt_id", "text"])
         self._texts = dict(zip(*(c.to_pylist() for c in texts.columns), strict=True))
-        media = stores.derived.read(generations, columns=["generation_id", "modality", "blob"])
-        ids, modalities, blobs = (c.to_pylist() for c in media.columns)
+        media = stores.derived.read(
+            generations, columns=["generation_id", "modality", "blob", "skill_id"]
+        )
+        ids, modalities, blobs, under = (c.to_pylist() for c in media.columns)
         self._media = dict(zip(ids, zip(modalities, blobs, strict=True), strict=True))
+        self._under = {g: skill for g, skill in zip(ids, under, strict=True) if skill is not None}
+        self._skills = skills_by_id(stores.derived.read(skills)) if skills else {}
 
     @property
     def snapshot_id(self) -> SnapshotId:
@@ -67,6 +77,9 @@ class SnapshotBundle:
         named = {*pairs["chosen_id"].to_pylist(), *pairs["rejected_id"].to_pylist()}
         for generation_id in sorted(named):
             digest.update(f"{generation_id}:{self._media[generation_id][1]}\0".encode())
+            skill = self.skill(generation_id)
+            if skill is not None:
+                digest.update(f"{skill.skill_id}:{skill.text}\0".encode())
         return Digest(digest.hexdigest())
 
     def pairs(self, split: str) -> Sequence[TrainingPair]:
@@ -82,6 +95,22 @@ class SnapshotBundle:
     def prompt_text(self, prompt_id: PromptId) -> str:
         """Return what was asked."""
         return str(self._texts[prompt_id])
+
+    def skill(self, generation_id: GenerationId) -> Skill | None:
+        """Return the skill that it was made under, None where there was none.
+
+        Raises:
+            FlywheelError: its skill's text is not at hand.
+        """
+        skill_id = self._under.get(generation_id)
+        if skill_id is None:
+            return None
+        if skill_id not in self._skills:
+            raise FlywheelError(
+                f"generation {generation_id} was made under skill {skill_id}, whose text is not at "
+                "hand; materialise artifacts/skills of its turn"
+            )
+        return self._skills[skill_id]
 
     def modality(self, generation_id: GenerationId) -> str:
         """Return "text", "image" or "video"."""

@@ -18,7 +18,7 @@ from data_contracts.errors import FlywheelError
 from pipelines.code_version import code_version
 from pipelines.demo_report import demo_figures
 from pipelines.memory import KEEP_MEMORY, PeakMemory
-from pipelines.settings import WheelSettings, read_settings, write_resolved
+from pipelines.settings import WheelSettings, conf_folder, read_settings, write_resolved
 from pipelines.stores.digests import json_digest
 
 FEW_ARMS: Final = ("base", "naive", "ours")
@@ -116,7 +116,7 @@ def demo_settings(options: DemoOptions) -> WheelSettings:
         settings = read_settings(options.settings)
     else:
         name = "nano.toml" if options.nano else "films.toml" if options.films else "demo.toml"
-        settings = read_settings(_conf() / name)
+        settings = read_settings(conf_folder() / name)
     if options.films:
         studio = settings.studio.model_dump() | {"modality": "video"}
         settings = WheelSettings.model_validate(settings.model_dump() | {"studio": studio})
@@ -127,12 +127,6 @@ def demo_settings(options: DemoOptions) -> WheelSettings:
         return settings
     studio = settings.studio.model_dump() | {"mockery": options.mockery}
     return WheelSettings.model_validate(settings.model_dump() | {"studio": studio})
-
-
-def _conf() -> Path:
-    """Return conf/ of the checkout, or its copy in an installed wheel."""
-    here = Path(__file__).parent
-    return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
 
 
 def _arms(options: DemoOptions, settings: WheelSettings) -> Iterator[Arm]:

@@ -2,6 +2,7 @@
 
     <root>/inbox/<turn>/prompts.parquet      prompts as asked
     <root>/inbox/<turn>/generations.parquet  a row a picture, film or text; `blob` is its digest
+    <root>/inbox/<turn>/skills.parquet       or .toml; only where generations name skills
     <root>/inbox/<turn>/media/<digest>.png   films are .mp4, texts .txt
     <root>/inbox/<turn>/events.parquet       or .jsonl, .csv
     <root>/inbox/<turn>/delivery.json        written last: the delivery is whole
@@ -50,6 +51,7 @@ class Inbox:
         generations: pa.Table,
         media: Mapping[str, bytes],
         events: pa.Table,
+        skills: pa.Table | None = None,
     ) -> None:
         """Write a delivery; it counts as arrived when its mark is written, last."""
         folder = self.folder(turn)
@@ -60,8 +62,10 @@ class Inbox:
             ("prompts", prompts),
             ("generations", generations),
             ("events", events),
+            ("skills", skills),
         ):
-            pq.write_table(table, folder / f"{name}.parquet")
+            if table is not None:
+                pq.write_table(table, folder / f"{name}.parquet")
         (folder / _MARK).write_text(
             json.dumps({"generations": generations.num_rows, "events": events.num_rows}) + "\n"
         )
@@ -72,15 +76,24 @@ class Inbox:
         Raises:
             FlywheelError: the delivery has not arrived, or lacks the file.
         """
+        found = self.optional_file(turn, name)
+        if found is None:
+            raise FlywheelError(f"the delivery for {turn} lacks {name}; deliver it again")
+        return found
+
+    def optional_file(self, turn: str, name: str) -> Path | None:
+        """Return a file of a whole delivery that may do without it; None: it does.
+
+        Raises:
+            FlywheelError: the delivery has not arrived.
+        """
         folder = self.folder(turn)
         if not (folder / _MARK).is_file():
             raise FlywheelError(
                 f"no delivery for {turn}: put its files into inbox/{turn} and write {_MARK} last"
             )
         found = sorted(folder.glob(f"{name}.*"))
-        if not found:
-            raise FlywheelError(f"the delivery for {turn} lacks {name}; deliver it again")
-        return found[0]
+        return found[0] if found else None
 
     def media(self, turn: str, digest: str) -> bytes:
         """Return a delivered file's bytes.

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import FlywheelError
+from data_contracts.ids import Digest
 from finetune.config import DpoConfig, SftConfig
 from pipelines.settings import ScorerKind, WheelSettings, faults_of, read_toml
 from pipelines.stores import Stores
@@ -107,6 +108,14 @@ def generations_of(stores: Stores, turn: str) -> str:
     return whole or stands(stores, "artifacts/generations", turn)
 
 
+def skills_of(stores: Stores, turn: str) -> str | None:
+    """Return the table of the skills that *turn*'s generations were made under; None: none."""
+    found = stores.catalogue.pointer(f"artifacts/skills/{turn}")
+    if found is None or not stores.derived.read(Digest(found)).num_rows:
+        return None
+    return found
+
+
 def resolve_job(
     stores: Stores,
     settings: WheelSettings,
@@ -152,6 +161,7 @@ def resolve_job(
         snapshot_id=stands(stores, SNAPSHOT, turn),
         prompts=stands(stores, "artifacts/prompts", turn),
         generations=generations_of(stores, turn),
+        skills=skills_of(stores, turn),
         policy=policy,
         reference=reference,
         configuration=configuration.model_dump(),

@@ -70,6 +70,7 @@ def run_file(file: Path) -> dict[str, Any]:
         snapshot_id=SnapshotId(job.snapshot_id),
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
+        skills=None if job.skills is None else Digest(job.skills),
         aspects=learned_aspects(job.kind),
     )
     started, ends = time.perf_counter(), []

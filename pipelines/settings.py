@@ -41,6 +41,8 @@ class StudioConfig(_Settings):
     annotators: int = Field(default=12, ge=1)
     answers_per_task: int = Field(default=3, ge=1)
     heldout_prompts: int = Field(default=300, ge=4)
+    # Files of conf/skills, without .toml. Without any, settings are named as if there never were.
+    skills: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
 
 
 class QueueConfig(_Settings):
@@ -132,6 +134,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 def faults_of(error: ValidationError) -> str:
     """Say which fields are wrong, and how, in one line."""
     return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+
+
+def conf_folder() -> Path:
+    """Return conf/ of the checkout, or its copy in an installed wheel."""
+    here = Path(__file__).resolve().parent
+    return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
 
 
 def write_resolved(settings: WheelSettings, root: Path) -> None:

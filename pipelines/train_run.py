@@ -50,6 +50,7 @@ def preview(job: JobFile) -> dict[str, Any]:
         snapshot_id=SnapshotId(run.snapshot_id),
         prompts=Digest(run.prompts),
         generations=Digest(run.generations),
+        skills=None if run.skills is None else Digest(run.skills),
         aspects=learned_aspects(run.kind),
     )
     pairs = {split: len(bundle.pairs(split)) for split in ("train", "validation", "test")}

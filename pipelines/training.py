@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
@@ -48,6 +48,8 @@ class TrainingJob(BaseModel):
     snapshot_id: str
     prompts: str  # digest of the prompts' table
     generations: str  # digest of the generations' table
+    # Digest of the skills' table. Where there are none the run is named as if there never were.
+    skills: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
     policy: str  # checkpoint that training starts from
     reference: str | None = None  # the policy released last; for dpo
     configuration: dict[str, Any]
@@ -74,6 +76,7 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         snapshot_id=SnapshotId(job.snapshot_id),
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
+        skills=None if job.skills is None else Digest(job.skills),
         aspects=learned_aspects(job.kind),
     )
     save, seen, figures = TRAINERS[job.kind](job, stores, bundle, watch)

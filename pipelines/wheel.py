@@ -149,6 +149,7 @@ def _serve(
         generations=served.generations,
         media=served.media,
         events=served.events,
+        skills=served.skills,
     )
 
 

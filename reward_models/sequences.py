@@ -1,6 +1,6 @@
 """A bundle's generations as token sequences, each read, tokenised and stored once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from backbone.media import modality_of
 from backbone.pictures import stack_pngs
 from backbone.protocol import Codes
 from backbone.tokens import Grid, text_completion, text_prompt, visual_prompt
+from data_contracts.conditioning import conditioned_text
 from data_contracts.errors import FlywheelError, ShapeError
 from data_contracts.ids import GenerationId, PromptId
 from data_contracts.training import TrainingBundle
@@ -77,16 +78,20 @@ def read_sequences(
     One reading serves SFT, DPO and the reward model as long as they share the tokenizer, the
     picture tokens and *max_length*; turning media into tokens is the slow part.
 
+    What was made under a skill is read with its guidance, which is never cut.
+
     Raises:
-        FlywheelError: an unknown modality, broken media, or a picture or film longer than
-            *max_length*.
+        FlywheelError: an unknown modality, broken media, a picture or film longer than
+            *max_length*, or guidance and prompt that do not fit beside what answers them.
     """
     keys: dict[Key, None] = {}
     for pair in (pair for split in splits for pair in bundle.pairs(split)):
         keys[pair.prompt_id, pair.chosen_id] = None
         keys[pair.prompt_id, pair.rejected_id] = None
+    skills = {key: bundle.skill(key[1]) for key in keys}
     return _read(
-        {key: bundle.prompt_text(key[0]) for key in keys},
+        {key: conditioned_text(bundle.prompt_text(key[0]), skills[key]) for key in keys},
+        guided={key for key, skill in skills.items() if skill is not None},
         modality={g: bundle.modality(g) for _, g in keys},
         content=bundle.content,
         backbone=backbone,
@@ -116,6 +121,24 @@ def read_answers(
     )
 
 
+def check_fits(texts: Sequence[str], backbone: Emu3Backbone, *, max_length: int) -> None:
+    """Do nothing if every request of *texts* is read whole beside what *backbone* draws.
+
+    `read_answers` cuts what is too long at its beginning, where a skill's guidance stands.
+
+    Raises:
+        FlywheelError: one would be cut.
+    """
+    heads = _tokenised([visual_prompt(text, backbone.grid) for text in texts], backbone)
+    # Behind the picture come the ends of its last frame, of the image and of the text.
+    needed = max(map(len, heads), default=0) + backbone.grid.tokens + 3
+    if needed > max_length:
+        raise FlywheelError(
+            f"skill and prompt take up to {needed} tokens with what answers them, but the reward "
+            f"model reads {max_length}; train it with a larger max_length"
+        )
+
+
 def pack_sequences(rows: Mapping[Key, tuple[list[int], list[int]]], *, pad: int) -> Sequences:
     """Store prompts and completions, given as token ids, one after another."""
     lengths = [len(head) + len(tail) for head, tail in rows.values()]
@@ -132,6 +155,7 @@ def pack_sequences(rows: Mapping[Key, tuple[list[int], list[int]]], *, pad: int)
 def _read(
     prompts: Mapping[Key, str],
     *,
+    guided: Collection[Key] = (),
     modality: Mapping[GenerationId, str],
     content: Callable[[GenerationId], bytes],
     backbone: Emu3Backbone,
@@ -152,7 +176,14 @@ def _read(
     answers = _tokenised([text_completion(_utf8(g, content(g))) for g in texts], backbone)
     tails |= dict(zip(texts, answers, strict=True))
     rows = {
-        key: _fitted(heads[requests[key]], tails[key[1]], key[1], modality[key[1]], max_length)
+        key: _fitted(
+            heads[requests[key]],
+            tails[key[1]],
+            key[1],
+            modality[key[1]],
+            max_length,
+            whole=key in guided,
+        )
         for key in prompts
     }
     return pack_sequences(rows, pad=backbone.ids.pad)
@@ -214,9 +245,17 @@ def _utf8(generation: GenerationId, content: bytes) -> str:
 
 
 def _fitted(
-    head: list[int], tail: list[int], generation: GenerationId, modality: str, max_length: int
+    head: list[int],
+    tail: list[int],
+    generation: GenerationId,
+    modality: str,
+    max_length: int,
+    *,
+    whole: bool,
 ) -> tuple[list[int], list[int]]:
     """Cut a sequence to *max_length*: a prompt keeps its end, a text answer its beginning.
+
+    A *whole* prompt is refused rather than cut: its beginning is the guidance of a skill.
 
     A text prompt keeps at most half, whatever answers it, so that both sides of a pair see the
     same prompt. A picture or film is never cut. The first token marks the beginning and stays.
@@ -226,6 +265,11 @@ def _fitted(
         raise FlywheelError(
             f"generation {generation}: {modality} of {len(tail)} tokens does not fit "
             f"max_length {max_length}; raise max_length"
+        )
+    if len(head) > room and whole:
+        raise FlywheelError(
+            f"generation {generation}: its skill and prompt take {len(head)} tokens, but "
+            f"max_length {max_length} leaves {room} for them; raise max_length"
         )
     if len(head) > room:
         head = head[:1] + head[1 - room :]

@@ -30,6 +30,7 @@ from pipelines.labelling.ledger import open_ledger
 from pipelines.labelling.quality_figures import standing_figures, told_in_numbers
 from pipelines.labelling.quality_page import agreement_page, quality_page
 from pipelines.labelling.quality_sources import gold_of_zone, has_desk
+from pipelines.preferences.edited import under_parents_skill
 from pipelines.resources import AnnotationDesk, Wheel
 from pipelines.stores import read_asset_table
 from pipelines.stores.enforcer import refuse, split_rows
@@ -153,6 +154,7 @@ def edited_generations(
     if has_desk(root):
         found = edits_of(open_ledger(root), context.partition_key)
     edited, lacking = edits_among(found, answers)
+    edited = under_parents_skill(edited, generations)
     refuse(edited, load_contract("generation"), now=datetime.now(UTC))
     strange = set(edited["parent_generation_id"].to_pylist()) - set(
         generations["generation_id"].to_pylist()

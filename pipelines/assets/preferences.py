@@ -144,11 +144,15 @@ def preference_snapshot(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
         read_asset_table(stores, name, clearance=GENERAL, partition=turn).table
         for name in ("signals/signal_drops", "preferences/pair_drops")
     ]
+    generations = read_asset_table(
+        stores, "annotation/all_generations", clearance=GENERAL, partition=turn
+    )
     card = dataset_card(
         pairs.table,
         join_drops(*drops),
         None,
         origin="events, generations and annotations of one turn of the wheel in a simulated studio",
+        generations=generations.table,
     )
     manifest = write_snapshot(
         stores,

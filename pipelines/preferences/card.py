@@ -17,6 +17,7 @@ KNOWN_BIASES = (
 )
 
 Card = dict[str, object]
+NO_SKILL = "no skill"
 
 
 def dataset_card(
@@ -27,6 +28,7 @@ def dataset_card(
     origin: str,
     agreement: Mapping[str, float | None] | None = None,
     gaps: Sequence[str] = (),
+    generations: pa.Table | None = None,
 ) -> Card:
     """Describe the pairs: counts, drops, intents, agreement, biases and gaps; no content.
 
@@ -37,6 +39,8 @@ def dataset_card(
         origin: one sentence: where signals and answers come from, simulated or not.
         agreement: Krippendorff's alpha by aspect, as measured before aggregation.
         gaps: what is known to be missing here, beside KNOWN_BIASES.
+        generations: generation contract; where some were made under skills, pairs are counted by
+            skill, by id and never by text. None: there are no skills.
     """
     probability = pairs["probability"].to_numpy()
     card: Card = {
@@ -54,6 +58,9 @@ def dataset_card(
         "known_biases": list(KNOWN_BIASES),
         "gaps": [*gaps, *_gaps(pairs, fit)],
     }
+    by_skill = pairs_by_skill(pairs, generations) if generations is not None else {}
+    if set(by_skill) - {NO_SKILL}:
+        card["by_skill"] = by_skill
     if fit is not None:
         card["intents"] = {name: round(share, 4) for name, share in fit.intent_shares.items()}
         card["users"] = len(fit.users)
@@ -67,6 +74,15 @@ def dataset_card(
     return card
 
 
+def pairs_by_skill(pairs: pa.Table, generations: pa.Table) -> dict[str, int]:
+    """Count *pairs* by the skill that both of each were made under, ids in order."""
+    place = pc.index_in(
+        pairs["chosen_id"], value_set=generations["generation_id"].combine_chunks()
+    ).combine_chunks()
+    under = generations["skill_id"].combine_chunks().take(place)
+    return _counts(pa.chunked_array([pc.fill_null(under, NO_SKILL)]))
+
+
 def card_markdown(card: Card) -> str:
     """Render the card as Markdown, sections in a fixed order."""
     lines = ["# Preference pairs: dataset card", "", str(card["origin"]), ""]
@@ -75,7 +91,7 @@ def card_markdown(card: Card) -> str:
             continue
         title = name.replace("_", " ").capitalize()
         if isinstance(value, Mapping):
-            lines += [f"## {title}", "", *_rows(value), ""]
+            lines += [f"## {title}", "", *_rows(value, ids=name == "by_skill"), ""]
         elif isinstance(value, list) and value and isinstance(value[0], str):
             lines += [f"## {title}", "", *[f"- {line}" for line in value], ""]
         else:
@@ -83,10 +99,11 @@ def card_markdown(card: Card) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _rows(values: Mapping[str, object]) -> list[str]:
+def _rows(values: Mapping[str, object], *, ids: bool) -> list[str]:
     if not values:
         return ["none"]
-    body = [f"| {name.replace('_', ' ')} | {_text(value)} |" for name, value in values.items()]
+    names = values if ids else [name.replace("_", " ") for name in values]
+    body = [f"| {name} | {_text(v)} |" for name, v in zip(names, values.values(), strict=True)]
     return ["| | |", "|---|---|", *body]
 
 

@@ -39,6 +39,21 @@ def edited_of(annotations: pa.Table) -> pa.Table:
     ).cast(EDITED)
 
 
+def under_parents_skill(edited: pa.Table, generations: pa.Table) -> pa.Table:
+    """Return *edited* generations under the skill of what each came from: one question, answered
+    again, so the two may be compared.
+
+    Args:
+        edited: generation contract, each with its parent.
+        generations: generation contract; a parent that is not there leaves the skill unknown.
+    """
+    names = zip(generations["generation_id"], generations["skill_id"], strict=True)
+    under = {generation.as_py(): skill.as_py() for generation, skill in names}
+    skills = [under.get(parent) for parent in edited["parent_generation_id"].to_pylist()]
+    place = edited.schema.get_field_index("skill_id")
+    return edited.set_column(place, edited.schema.field(place), pa.array(skills, pa.string()))
+
+
 def edited_candidates(
     edited: pa.Table,
     answers: pa.Table,

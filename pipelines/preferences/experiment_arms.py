@@ -19,6 +19,7 @@ from pipelines.preferences.pairs import (
     PairSettings,
     candidate_table,
     finish_pairs,
+    pairs_across_skills,
 )
 from pipelines.signals.query import conform
 
@@ -91,7 +92,14 @@ def pairs_from_quality(
         schema=CANDIDATE,
     )
     from_what = evidence if evidence is not None else _NO_EVIDENCE
-    return finish_pairs(candidates, prompts, from_what, settings=settings, stage=stage)
+    return finish_pairs(
+        candidates,
+        prompts,
+        from_what,
+        settings=settings,
+        stage=stage,
+        other_skill=pairs_across_skills(generations, ids),
+    )
 
 
 def shuffled_pairs(pairs: pa.Table, rng: np.random.Generator) -> pa.Table:

@@ -1,5 +1,6 @@
 """Pairs: of two generations for one prompt, which is better, how surely, and on what evidence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -20,6 +21,7 @@ from pipelines.signals.query import conform, query, subset
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+_ASKED: Final = ("generation_id", "prompt_id", "skill_id")
 
 CANDIDATE: Final = pa.schema(
     [
@@ -83,7 +85,7 @@ def make_pairs(
 
     Returns:
         Rows of the preference_pair contract; drops by reason: no_evidence, undecided,
-        prompt_cap, unknown_prompt. Candidate pairs = rows + drops.
+        prompt_cap, unknown_prompt, other_skill. Pairs of one prompt = rows + drops.
 
     Raises:
         ContractError: a required column is missing, or an aspect was not fitted.
@@ -98,7 +100,13 @@ def make_pairs(
     if instead is not None and instead.num_rows:
         candidates = query(_REPLACED, candidates=candidates, instead=instead).cast(CANDIDATE)
     return finish_pairs(
-        candidates, prompts, evidence, settings=settings, stage="preferences", splits=splits
+        candidates,
+        prompts,
+        evidence,
+        settings=settings,
+        stage="preferences",
+        splits=splits,
+        other_skill=pairs_across_skills(generations, fit.generation_ids) * len(settings.aspects),
     )
 
 
@@ -118,20 +126,44 @@ def same_prompt_indices(group: IntArray) -> tuple[IntArray, IntArray]:
 def candidate_table(
     generations: pa.Table, ids: tuple[str, ...], *, what: str
 ) -> tuple[pa.Table, IntArray, IntArray, IntArray]:
-    """Return generations sorted by prompt, their index in *ids* (-1: none), and pair indices."""
+    """Return generations sorted by prompt, their index in *ids* (-1: none), and pair indices.
+
+    Pairs are of one prompt under one skill: what differs in its guidance answers another question.
+    """
     rows = query(
-        "SELECT generation_id, min(prompt_id) AS prompt_id FROM rows GROUP BY generation_id "
-        "ORDER BY prompt_id, generation_id",
-        rows=conform(generations, subset(GENERATION, ("generation_id", "prompt_id")), what=what),
+        "SELECT generation_id, min(prompt_id) AS prompt_id, "
+        "coalesce(min(skill_id), '') AS skill_id FROM rows "
+        "GROUP BY generation_id ORDER BY prompt_id, skill_id, generation_id",
+        rows=conform(generations, subset(GENERATION, _ASKED), what=what),
     )
     place = pc.index_in(rows["generation_id"], value_set=pa.array(ids, pa.string()))
     index = pc.fill_null(place, -1).to_numpy().astype(np.int64)
-    # Rows are sorted by prompt, so a prompt begins where the name changes.
-    prompt = rows["prompt_id"].combine_chunks()
-    begins = pc.not_equal(prompt[1:], prompt[:-1]).to_numpy(zero_copy_only=False)
+    # Rows are sorted by prompt and skill, so these begin where a name changes.
+    prompt, skill = (rows[name].combine_chunks() for name in ("prompt_id", "skill_id"))
+    begins = pc.or_(
+        pc.not_equal(prompt[1:], prompt[:-1]), pc.not_equal(skill[1:], skill[:-1])
+    ).to_numpy(zero_copy_only=False)
     group = np.concatenate([np.zeros(min(len(prompt), 1), np.int64), np.cumsum(begins)])
     first, second = same_prompt_indices(group.astype(np.int64))
-    return rows, index, first, second
+    return rows.drop_columns("skill_id"), index, first, second
+
+
+def pairs_across_skills(generations: pa.Table, ids: Sequence[str]) -> int:
+    """Count the pairs of *ids* that answer one prompt under different skills, or one without."""
+    rows = conform(generations, subset(GENERATION, _ASKED), what="generations")
+    (found,) = query(
+        """
+        WITH asked AS (
+            SELECT min(prompt_id) AS prompt_id, coalesce(min(skill_id), '') AS skill_id
+            FROM rows SEMI JOIN named USING (generation_id) GROUP BY generation_id
+        ), counted AS (SELECT prompt_id, count(*) AS n FROM asked GROUP BY prompt_id, skill_id)
+        SELECT CAST(coalesce(sum(pairs), 0) AS BIGINT) AS pairs FROM (
+            SELECT (sum(n) * sum(n) - sum(n * n)) / 2 AS pairs FROM counted GROUP BY prompt_id)
+        """,
+        rows=rows,
+        named=pa.table({"generation_id": pa.array(ids, pa.string())}),
+    ).to_pylist()
+    return int(found["pairs"])
 
 
 def all_pairs(
@@ -174,8 +206,12 @@ def finish_pairs(
     settings: PairSettings,
     stage: str,
     splits: pa.Table | None = None,
+    other_skill: int = 0,
 ) -> Pairs:
-    """Cap, split, name and back every candidate (CANDIDATE schema) with its evidence."""
+    """Cap, split, name and back every candidate (CANDIDATE schema) with its evidence.
+
+    *other_skill* pairs were no candidates, for their two were made under different skills.
+    """
     if splits is None:
         splits = split_prompts(prompts, settings=settings.splits)
     judged = query(
@@ -198,6 +234,7 @@ def finish_pairs(
     counted = judged.group_by("reason").aggregate([("prompt_id", "count")]).to_pylist()
     reasons = {row["reason"]: row["prompt_id_count"] for row in counted}
     reasons.pop("kept", None)
+    reasons["other_skill"] = other_skill
     table = query(_FINISH, judged=judged, evidence=evidence.cast(EVIDENCE))
     return Pairs(table.cast(PREFERENCE_PAIR), drops_table(stage, reasons))
 

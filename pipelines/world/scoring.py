@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from backbone.protocol import Backbone
+from data_contracts.conditioning import conditioned_texts
 from pipelines.world.medium import Media
+from pipelines.world.skills import followed
 from pipelines.world.studio import Studio
 
 Floats = npt.NDArray[np.float64]
@@ -55,6 +57,46 @@ def score_policy(
         pictures=pictures.reshape(*shape, *pictures.shape[1:]),
         valid=valid,
         distances=distances,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidedScore:
+    """True quality of one policy on the held-out prompts under one skill, or under none.
+
+    Axes: p prompts, s samples.
+    """
+
+    overall: Floats  # (p, s), 0 .. 100; guidance counts as much as the prompt
+    followed: dict[str, Floats]  # (p, s) 1 or 0: whether each of the studio's skills is followed
+
+
+def score_under(
+    policy: Backbone,
+    studio: Studio,
+    skill: str | None,
+    *,
+    samples: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> GuidedScore:
+    """Sample *policy* on held-out prompts under *skill*, under the grammar, and read the pixels.
+
+    What follows every other skill is measured too: following one under another is none.
+    """
+    asked = [text for text in studio.heldout_texts for _ in range(samples)]
+    skills = [skill] * len(asked)
+    guidance = None if skill is None else studio.guidance[skill]
+    read = conditioned_texts(asked, [guidance] * len(asked))
+    codes = policy.generate(read, seed=seed, grammar=True, progress=progress)
+    pictures = policy.decode([c for c in codes if c is not None])
+    shape = (len(studio.heldout_texts), samples)
+    return GuidedScore(
+        overall=studio.truth(pictures, asked, skills).overall.reshape(shape),
+        followed={
+            name: followed(studio.medium, pictures, [name] * len(asked)).reshape(shape)
+            for name in studio.settings.skills
+        },
     )
 
 

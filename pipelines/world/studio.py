@@ -6,18 +6,21 @@ over raw rows. It alone knows the truth, and hands it out for scoring only.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from data_contracts.schemas import GENERATION, PROMPT
+from pipelines.intake.skills import skills_by_id
 from pipelines.settings import WheelSettings
 from pipelines.world.annotators import Crew, answer_tasks, draw_crew
 from pipelines.world.event_log import visits_to_events
 from pipelines.world.medium import Media, Medium, medium_of
+from pipelines.world.skills import SkillIds, followed, guided_truth, studio_skills
 from pipelines.world.truth import Truth
 from pipelines.world.users import (
     GRID_SIZE,
@@ -48,6 +51,7 @@ class StudioSettings:
     answers_per_task: int = 3
     heldout_prompts: int = 300
     modality: str = "image"  # or video
+    skills: tuple[str, ...] = ()  # files of conf/skills; some users work under each
 
 
 class Studio:
@@ -57,6 +61,8 @@ class Studio:
         self.settings = settings
         self.seed = seed
         self.medium: Medium = medium_of(settings.modality)
+        self.skills = studio_skills(settings.skills, now=_EPOCH)
+        self.guidance = skills_by_id(self.skills)
         asked, held_out = _split_requests(
             self.medium.requests(), settings.heldout_prompts, self._rng("split")
         )
@@ -68,6 +74,11 @@ class Studio:
             bot_share=settings.bot_share,
             rng=self._rng("users"),
         )
+        if settings.skills:
+            # About equally many users, and prompts, work under each skill and under none.
+            rng, kinds = self._rng("skills of users"), len(settings.skills) + 1
+            drawn = rng.integers(kinds, size=settings.users)
+            self.population = replace(self.population, skill=drawn)
         self.crew: Crew = draw_crew(settings.annotators, rng=self._rng("annotators"))
 
     def _rng(self, what: str, turn: int = 0) -> np.random.Generator:
@@ -90,6 +101,18 @@ class Studio:
             },
             schema=PROMPT,
         )
+
+    def asked_under(self, turn: int, prompts: int) -> list[str | None]:
+        """Return under which skill each of a turn's *prompts* is asked; None: under none."""
+        return [self._skill_names[k] for k in self._skill_of_prompts(turn, prompts)]
+
+    @property
+    def _skill_names(self) -> tuple[str | None, ...]:
+        return (None, *self.settings.skills)
+
+    def _skill_of_prompts(self, turn: int, prompts: int) -> npt.NDArray[np.int64]:
+        shares = np.arange(prompts) % len(self._skill_names)
+        return self._rng("skills of prompts", turn).permutation(shares)
 
     def sampling_seed(self, turn: int) -> int:
         """Return the seed that the product samples with in this turn of the wheel."""
@@ -119,6 +142,7 @@ class Studio:
         """
         each = self.generations_per_prompt()
         n = prompts.num_rows * each
+        under = [s for s in self.asked_under(turn, prompts.num_rows) for _ in range(each)]
         # One a second, all done when the first user comes.
         created = [_EPOCH + timedelta(days=7 * turn, seconds=k - n) for k in range(n)]
         return pa.table(
@@ -134,7 +158,7 @@ class Studio:
                 "modality": [self.medium.modality] * n,
                 "blob": list(digests),
                 "seed": np.full(n, seed),
-                "skill_id": pa.nulls(n, pa.string()),
+                "skill_id": pa.array(under, pa.string()),
                 "created_at": created,
             },
             schema=GENERATION,
@@ -155,6 +179,7 @@ class Studio:
                 overall=truth.overall,
                 night=self.medium.night(pictures),
                 grids=grids,
+                skill=self._skill_of_prompts(turn, len(grids)) if self.settings.skills else None,
             ),
             sessions=self.settings.sessions,
             mockery=self.settings.mockery,
@@ -195,7 +220,7 @@ class Studio:
         self, generations: pa.Table, pictures: Media, texts: Sequence[str]
     ) -> dict[str, dict[str, float]]:
         """Return what each is truly worth, in [0, 1]: aspect -> generation_id -> value."""
-        truth = self.truth(pictures, texts)
+        truth = self.truth(pictures, texts, generations["skill_id"].to_pylist())
         ids = generations["generation_id"].to_pylist()
         aspects = truth.aspects | {"overall": truth.overall / 100.0}
         return {
@@ -203,9 +228,18 @@ class Studio:
             for aspect, values in aspects.items()
         }
 
-    def truth(self, pictures: Media, texts: Sequence[str]) -> Truth:
-        """Judge pictures[i], or films, against the prompt texts[i]; for scoring only."""
-        return self.medium.truth(pictures, texts)
+    def truth(self, pictures: Media, texts: Sequence[str], skills: SkillIds | None = None) -> Truth:
+        """Judge pictures[i], or films, against the prompt texts[i]; for scoring only.
+
+        Args:
+            pictures: n pictures or films.
+            texts: n prompts as typed, without guidance.
+            skills: the n skills that they were made under; None: all without.
+        """
+        truth = self.medium.truth(pictures, texts)
+        if skills is None:
+            return truth
+        return guided_truth(truth, followed(self.medium, pictures, skills))
 
     def _texts(self, requests: Sequence[Any], rng: np.random.Generator) -> list[str]:
         headers = rng.integers(len(self.medium.headers), size=len(requests))

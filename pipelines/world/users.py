@@ -47,6 +47,7 @@ class Population:
     activity: Floats
     sky_taste: Floats  # added readiness for night scenes, taken away for day scenes
     readiness: Floats  # (users, kinds) own readiness to act
+    skill: Ints | None = None  # (users,) which skill each works under, 0 none; None: nobody does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class Shown:
     overall: Floats  # (n,) true quality, 0 .. 100
     night: Bools  # (n,) its sky
     grids: Ints  # (prompts, turns, 4) generation indices
+    skill: Ints | None = None  # (prompts,) which skill each was asked under, as of users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,8 @@ def simulate_visits(
     weight = _visit_weights(population, quality, strange, shown.night, mockery)
     visitor = rng.choice(len(weight), size=sessions, p=weight / weight.sum())
     prompt = rng.integers(len(shown.grids), size=sessions)
+    if population.skill is not None and shown.skill is not None:
+        prompt = _of_own_skill(prompt, population.skill[visitor], shown.skill)
     ranked_up = rng.normal(0.0, 0.7, len(quality))  # the ranker's own whim for each generation
     favourites = rng.choice(len(quality), size=max(len(quality) // 50, 1), replace=False)
 
@@ -163,6 +167,17 @@ def simulate_visits(
         again = parts[-1].regenerated.reshape(-1, GRID_SIZE).any(1)
         here = here[again]
     return _join(parts)
+
+
+def _of_own_skill(prompt: Ints, own: Ints, skill: Ints) -> Ints:
+    """Move each visit to a prompt of the visitor's own skill; where there is none it stays."""
+    moved = prompt.copy()
+    for each in np.unique(own):
+        places = np.flatnonzero(skill == each)
+        if len(places):
+            mine = own == each
+            moved[mine] = places[prompt[mine] % len(places)]
+    return moved
 
 
 def _visit_weights(

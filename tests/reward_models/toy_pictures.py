@@ -11,6 +11,7 @@ from backbone.architecture import tiny_config
 from backbone.emu3 import Emu3Backbone
 from backbone.pictures import stack_pngs, write_png
 from backbone.tokens import Grid, build_tokenizer
+from data_contracts.conditioning import Skill
 from data_contracts.ids import Digest, GenerationId, PairId, PromptId, SnapshotId
 from data_contracts.training import TrainingPair
 
@@ -71,6 +72,7 @@ class ToyBundle:
     validation: Sequence[TrainingPair] = ()
     texts: dict[str, str] = field(default_factory=dict)  # text answers by generation id
     modalities: dict[str, str] = field(default_factory=dict)  # where not what it seems
+    skills: dict[str, Skill] = field(default_factory=dict)  # by generation id
 
     @property
     def snapshot_id(self) -> SnapshotId:
@@ -85,6 +87,9 @@ class ToyBundle:
 
     def prompt_text(self, prompt_id: PromptId) -> str:
         return f"a disc {prompt_id}"
+
+    def skill(self, generation_id: GenerationId) -> Skill | None:
+        return self.skills.get(generation_id)
 
     def modality(self, generation_id: GenerationId) -> str:
         seems = "text" if generation_id in self.texts else "image"
