@@ -76,7 +76,9 @@ def measure_policy(
         modality="image" if candidate.grid.frames == 1 else "video",
         win_rate=wins["overall"],
         aspects=wins,
-        score_gain=bootstrap(_means(new_scores["overall"]) - _means(old_scores["overall"])),
+        score_gain=bootstrap(
+            mean_scores(new_scores["overall"]) - mean_scores(old_scores["overall"])
+        ),
         candidate_validity=validity_share(new),
         champion_validity=validity_share(old),
         validity_gain=bootstrap(_valid(new) - _valid(old)),
@@ -100,7 +102,7 @@ def _valid(samples: Samples) -> FloatArray:
     return np.array([[codes is not None for codes in row] for row in samples]).mean(1)
 
 
-def _means(scores: FloatArray) -> FloatArray:
+def mean_scores(scores: FloatArray) -> FloatArray:
     """Return (prompts,) mean scores of well-formed samples; NaN where there is none."""
     fine = scores > -np.inf
     count = fine.sum(1)

@@ -46,3 +46,16 @@ class Comparison:
         np.float64
     ]  # (prompts, samples) overall; minus infinity where malformed
     champion_scores: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillFigures:
+    """A candidate beside the champion on the prompts that were asked under one skill."""
+
+    skill_id: str | None  # None: without any skill
+    prompts: int
+    win_rate: Interval | None  # None: too few prompts
+    score_gain: Interval | None  # of well-formed samples
+    candidate_validity: float
+    champion_validity: float
+    says: str

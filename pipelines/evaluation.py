@@ -5,23 +5,26 @@ python -m pipelines.evaluation JOB.json
 
 import math
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.errors import FlywheelError
-from data_contracts.ids import CheckpointId, Digest, SnapshotId
+from data_contracts.ids import CheckpointId, SnapshotId
 from data_contracts.labels import GENERAL
+from pipelines.asked import Asked, skill_names, unseen_prompts
 from pipelines.metrics import Say
 from pipelines.piped import run_under_pipes
-from pipelines.preferences.splits import split_prompts
 from pipelines.settings import GateConfig
 from pipelines.stores import Stores, open_snapshot, open_stores
 from pipelines.stores.digests import json_digest
+
+if TYPE_CHECKING:
+    from finetune.measured import Comparison
 
 
 class EvaluationJob(BaseModel):
@@ -39,6 +42,9 @@ class EvaluationJob(BaseModel):
     gate: GateConfig
     seed: int
     modality: str = "image"  # of what both draw
+    # Digests of the tables that say under which skill each prompt was asked; None: under none.
+    generations: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
+    skills: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
     real: bool  # people's evidence, not a simulated studio's
     # None: the turn's own report. Else an evaluation beside it, whose card goes there.
     card: Path | None = None
@@ -53,10 +59,14 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     """Sample both policies on prompts that training did not see, and judge the candidate.
 
     The questions for a blind comparison are stored, and the card is written, whatever the verdict.
+    Each prompt is sampled under the skill that it was asked under; a blind question shows the
+    prompt alone, so none is asked about those under a skill.
 
     Raises:
-        FlywheelError: fewer than two prompts were held out, or a checkpoint cannot be loaded.
+        FlywheelError: fewer than two prompts were held out, a checkpoint cannot be loaded, or the
+            reward model would cut a skill's guidance.
     """
+    from finetune.by_skill import figures_by_skill
     from finetune.compare import measure_policy
     from finetune.gate import judge_release
     from pipelines.comparing.card import write_card
@@ -64,31 +74,40 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     from pipelines.comparing.standing import standing_of
     from pipelines.policies import stored_policy
     from reward_models.aspect_scorer import load_scorer
+    from reward_models.sequences import check_fits
 
     stores = open_stores(job.root)
     open_snapshot(stores, SnapshotId(job.snapshot_id), GENERAL)  # refused unless validated
     unseen = sampled_prompts(stores, job)
-    texts = [text for _, text in unseen]
+    scorer = load_scorer(stores.checkpoints.path(CheckpointId(job.reward_model)))
+    candidate = stored_policy(stores, job.candidate, job.modality)
+    guided = [each.read for each in unseen if each.skill]
+    check_fits(guided, candidate, max_length=scorer.max_length)
     comparison = measure_policy(
-        stored_policy(stores, job.candidate, job.modality),
+        candidate,
         stored_policy(stores, job.champion, job.modality),
-        scorer=load_scorer(stores.checkpoints.path(CheckpointId(job.reward_model))),
-        prompt_texts=texts,
+        scorer=scorer,
+        prompt_texts=[each.read for each in unseen],
         samples=job.gate.samples,
         seed=job.seed,
         progress=say,
     )
+    by_skill = figures_by_skill(
+        comparison, skill_names(unseen), rng=np.random.default_rng(job.seed)
+    )
+    plain = [row for row, each in enumerate(unseen) if each.skill is None]
+    questioned = comparison if len(plain) == len(unseen) else _of_rows(comparison, plain)
     asked = {
-        "prompt_ids": [prompt_id for prompt_id, _ in unseen],
+        "prompt_ids": [unseen[row].prompt_id for row in plain],
         "candidate": job.candidate,
         "champion": job.champion,
         "parents": [job.prompts, job.reward_model],
         "at": datetime.now(UTC),
     }
     if job.card is None:
-        store_questions(stores, comparison, partition=job.turn, **asked)  # type: ignore[arg-type]  # one dict of several kinds
+        store_questions(stores, questioned, partition=job.turn, **asked)  # type: ignore[arg-type]  # one dict of several kinds
     else:
-        add_questions(stores, comparison, **asked)  # type: ignore[arg-type]
+        add_questions(stores, questioned, **asked)  # type: ignore[arg-type]
     standing = standing_of(
         stores, CheckpointId(job.candidate), champion=job.champion, real=job.real, seed=job.seed
     )
@@ -99,7 +118,11 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
         comparison,
         verdict,
         standing,
-        prompt_texts=texts,
+        prompt_texts=[
+            each.text if each.skill is None else f"{each.text} (under {each.skill_id})"
+            for each in unseen
+        ],
+        by_skill=by_skill,
         names={
             "turn": job.turn,
             "candidate": job.candidate[:12],
@@ -116,17 +139,18 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
         "standing": _plain(asdict(standing)),
         "passed": verdict.passed,
         "findings": [asdict(finding) for finding in verdict.findings],
+        "skills": _plain([asdict(each) for each in by_skill]),
         "card": str(card),
     }
 
 
-def sampled_prompts(stores: Stores, job: EvaluationJob) -> list[tuple[str, str]]:
-    """Return ids and texts of the prompts that *job* is measured on.
+def sampled_prompts(stores: Stores, job: EvaluationJob) -> list[Asked]:
+    """Return the prompts that *job* is measured on.
 
     Raises:
         FlywheelError: fewer than two were held out of training.
     """
-    unseen = unseen_prompts(stores, job.prompts)[: job.gate.prompts]
+    unseen = held_out_of(stores, job)[: job.gate.prompts]
     if len(unseen) < 2:
         raise FlywheelError(
             "fewer than two prompts were held out of training, so nothing can be measured; "
@@ -135,13 +159,20 @@ def sampled_prompts(stores: Stores, job: EvaluationJob) -> list[tuple[str, str]]
     return unseen
 
 
-def unseen_prompts(stores: Stores, prompts: str) -> list[tuple[str, str]]:
-    """Return ids and texts of the prompts that training never sees, in order of their ids."""
-    table = stores.derived.read(Digest(prompts))
-    splits = split_prompts(table)
-    unseen = set(splits.filter(pc.not_equal(splits["split"], "train"))["prompt_id"].to_pylist())
-    rows = zip(table["prompt_id"].to_pylist(), table["text"].to_pylist(), strict=True)
-    return [(prompt_id, text) for prompt_id, text in sorted(rows) if prompt_id in unseen]
+def held_out_of(stores: Stores, job: EvaluationJob) -> list[Asked]:
+    """Return every prompt that *job* may be measured on, in order of their ids."""
+    return unseen_prompts(stores, job.prompts, generations=job.generations, skills=job.skills)
+
+
+def _of_rows(comparison: "Comparison", rows: list[int]) -> "Comparison":
+    """Return the samples of some prompts."""
+    return replace(
+        comparison,
+        candidate=[comparison.candidate[i] for i in rows],
+        champion=[comparison.champion[i] for i in rows],
+        candidate_scores=comparison.candidate_scores[rows],
+        champion_scores=comparison.champion_scores[rows],
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -54,7 +54,9 @@ def shown(result: Mapping[str, Any], root: Path) -> dict[str, Any]:
         f"| {f['rule']} | {verdict_of(f) if f['passed'] else '**failed**'} | {f['detail']} |"
         for f in result["findings"]
     )
+    skills = {"quality by skill": dg.MetadataValue.md(skills_table(result))}
     return {
+        **(skills if result.get("skills") else {}),
         "candidate": result["candidate"],
         "champion": result["champion"],
         "passed": result["passed"],
@@ -62,6 +64,22 @@ def shown(result: Mapping[str, Any], root: Path) -> dict[str, Any]:
         "measured": dg.MetadataValue.json(result["measured"]),
         "comparison card": dg.MetadataValue.path(str(root / result["card"])),
     }
+
+
+def skills_table(result: Mapping[str, Any]) -> str:
+    """Return a report's figures by skill as a Markdown table; skills by id."""
+    rows = [
+        f"| {row['skill_id'] or 'no skill'} | {row['prompts']} | {_range(row['win_rate'])} | "
+        f"{row['says']} |"
+        for row in result["skills"]
+    ]
+    return "\n".join(["| skill | prompts | win rate | says |", "|---|---|---|---|", *rows])
+
+
+def _range(found: Mapping[str, float] | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 @dg.job(name=JOB, executor_def=dg.in_process_executor)

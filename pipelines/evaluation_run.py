@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId
-from pipelines.evaluation import EvaluationJob, sampled_prompts, unseen_prompts
+from pipelines.evaluation import EvaluationJob, held_out_of, sampled_prompts
 from pipelines.metrics import Say, silent
-from pipelines.post_training import ASSETS, SNAPSHOT, newest_turn, stands
+from pipelines.post_training import ASSETS, SNAPSHOT, asked_under, newest_turn, stands
 from pipelines.releasing import (
     named_champion,
     named_policy,
@@ -67,12 +67,15 @@ def resolved(request: EvaluationRequest) -> EvaluationJob:
         gate = GateConfig.model_validate(settings.gate.model_dump() | told)
     except ValidationError as error:
         raise FlywheelError(faults_of(error)) from None
+    generations, skills = asked_under(stores, turn)
     folder = request.out or stores.root / "reports"
     return EvaluationJob(
         root=stores.root,
         turn=turn,
         snapshot_id=stands(stores, SNAPSHOT, turn),
         prompts=stands(stores, "artifacts/prompts", turn),
+        generations=generations,
+        skills=skills,
         candidate=candidate,
         champion=champion,
         reward_model=named_scorer(stores, request.reward_model)
@@ -100,14 +103,14 @@ def preview(request: EvaluationRequest) -> dict[str, Any]:
     """
     job = resolved(request)
     stores = open_stores(job.root)
-    texts = [text for _, text in sampled_prompts(stores, job)]
+    texts = [each.read for each in sampled_prompts(stores, job)]
     return {
         "candidate": job.candidate,
         "champion": job.champion,
         "reward_model": job.reward_model,
         "turn": job.turn,
         "prompts": len(texts),
-        "held_out": len(unseen_prompts(stores, job.prompts)),
+        "held_out": len(held_out_of(stores, job)),
         "samples": job.gate.samples,
         "pictures": 2 * len(texts) * job.gate.samples,
         "seed": job.seed,

@@ -116,6 +116,15 @@ def skills_of(stores: Stores, turn: str) -> str | None:
     return found
 
 
+def asked_under(stores: Stores, turn: str) -> tuple[str | None, str | None]:
+    """Return the tables of generations and skills that say how *turn*'s prompts were asked.
+
+    None and None where all were asked without a skill.
+    """
+    skills = skills_of(stores, turn)
+    return (None if skills is None else stands(stores, "artifacts/generations", turn)), skills
+
+
 def resolve_job(
     stores: Stores,
     settings: WheelSettings,

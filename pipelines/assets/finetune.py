@@ -10,7 +10,7 @@ from pipelines.assets.turns import TURNS
 from pipelines.evaluation import EvaluationJob
 from pipelines.evaluation_job import shown
 from pipelines.orchestrator import POOL
-from pipelines.post_training import ASSETS
+from pipelines.post_training import ASSETS, asked_under
 from pipelines.releasing import standing_findings
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, launch, train
@@ -57,11 +57,14 @@ def policy_report(
 ) -> dg.MaterializeResult:
     """The candidate against the policy released last, on prompts that training did not see."""
     stores, turn = wheel.stores, context.partition_key
+    generations, skills = asked_under(stores, turn)
     job = EvaluationJob(
         root=stores.root,
         turn=turn,
         snapshot_id=current(stores, "preferences/preference_snapshot", turn),
         prompts=current(stores, "artifacts/prompts", turn),
+        generations=generations,
+        skills=skills,
         candidate=current(stores, "finetune/dpo_policy", turn),
         champion=current(stores, "backbone/backbone", turn),
         reward_model=current(stores, ASSETS[wheel.settings.scorer], turn),

@@ -78,6 +78,10 @@ def evaluate(
         raise
     measured = done["measured"]
     findings = [[f["rule"].replace("_", " "), verdict_of(f), f["detail"]] for f in done["findings"]]
+    skills = [
+        [each["skill_id"] or "no skill", str(each["prompts"]), each["says"]]
+        for each in done.get("skills", [])
+    ]
     lines = [
         f"{done['candidate'][:12]} against {done['champion'][:12]}: {measured['prompts']} prompts "
         f"held out in {done['turn']}, {measured['samples']} samples each, "
@@ -85,6 +89,7 @@ def evaluate(
         "",
         *in_columns(["rule", "verdict", "measured"], findings),
         "",
+        *([*in_columns(["skill", "prompts", "says"], skills), ""] if skills else []),
         f"the gate would {'let it pass' if done['passed'] else 'refuse it'}; nothing was released",
         f"card: {done['card']}",
         f"report: {done['report']}",

@@ -10,7 +10,7 @@ import numpy as np
 
 from backbone.media import as_png
 from finetune.gate import GateVerdict
-from finetune.measured import Comparison
+from finetune.measured import Comparison, SkillFigures
 from finetune.standing import Standing
 from pipelines.report.environment import page_environment
 
@@ -38,6 +38,7 @@ def write_card(
     prompt_texts: Sequence[str],
     names: Mapping[str, str],
     seed: int,
+    by_skill: Sequence[SkillFigures] = (),
 ) -> None:
     """Write the page; it appears whole or not at all.
 
@@ -49,6 +50,7 @@ def write_card(
         prompt_texts: what was asked.
         names: candidate, champion, turn, snapshot and reward_model, as people see them.
         seed: draws the prompts that are shown by lot.
+        by_skill: what was measured skill by skill; empty where there are no skills.
     """
     measured = comparison.measured
     page = (
@@ -60,6 +62,7 @@ def write_card(
             measured=asdict(measured),
             standing=standing,
             aspects=[_row(name, wins) for name, wins in asdict(measured)["aspects"].items()],
+            skills=[asdict(each) for each in by_skill],
             shown=_shown(comparison, prompt_texts, seed),
         )
     )

@@ -220,7 +220,9 @@ class Studio:
         self, generations: pa.Table, pictures: Media, texts: Sequence[str]
     ) -> dict[str, dict[str, float]]:
         """Return what each is truly worth, in [0, 1]: aspect -> generation_id -> value."""
-        truth = self.truth(pictures, texts, generations["skill_id"].to_pylist())
+        known = "skill_id" in generations.column_names
+        skills = generations["skill_id"].to_pylist() if known else None
+        truth = self.truth(pictures, texts, skills)
         ids = generations["generation_id"].to_pylist()
         aspects = truth.aspects | {"overall": truth.overall / 100.0}
         return {
