@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -99,3 +100,20 @@ def test_the_page_names_every_status_that_the_door_publishes(client):
     answers = client.get("/openapi.json").json()["paths"]["/v1/events"]["post"]["responses"]
     table = "\n".join(line for line in page.splitlines() if line.startswith("| "))
     assert [status for status in answers if status not in table] == []
+
+
+def test_the_example_sends_twice_and_is_kept_once(place, monkeypatch, capsys):
+    example = runpy.run_path(str(HOUSE / "examples" / "send_events.py"))
+    monkeypatch.delenv("FLYWHEEL_KEY", raising=False)
+    assert example["main"]() == 2
+    assert "set FLYWHEEL_KEY" in capsys.readouterr().err
+    with served(place) as door:
+        monkeypatch.setenv("FLYWHEEL_DOOR", door.stdout.readline().strip())
+        monkeypatch.setenv("FLYWHEEL_KEY", place.key)
+        try:
+            assert example["main"]() == 0
+        finally:
+            door.terminate()
+    assert capsys.readouterr().out.splitlines() == [
+        "kept 2, known before 0", "kept 0, known before 2",
+    ]  # fmt: skip
