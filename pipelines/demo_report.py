@@ -74,6 +74,7 @@ def demo_figures(
             for arm, seed, o in every
             for row in o.get("agreement", [])
         ],
+        "skills": _skills(every),
         "curves": [
             curve for arm, seed, o in every if seed == seeds[0] for curve in _curves(arm, seed, o)
         ],
@@ -167,6 +168,26 @@ def _comparisons(
                 }
             )
     return found
+
+
+def _skills(every: Sequence[tuple[str, int, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What each arm drew under each skill, and under none; a row a turn and seed."""
+    return [
+        {
+            "arm": arm,
+            "seed": seed,
+            "turn": outcome["turn"],
+            "skill_id": row["skill_id"],
+            "prompts": len(row["overall"]),
+            "quality": _named(_bootstrap([np.array(row["overall"]).mean(1)])),
+            "followed": {
+                name: _named(_bootstrap([np.array(values).mean(1)]))
+                for name, values in row["followed"].items()
+            },
+        }
+        for arm, seed, outcome in every
+        for row in outcome.get("skills", [])
+    ]
 
 
 def _by_prompt(outcome: dict[str, Any], aspect: str) -> Floats:

@@ -63,13 +63,15 @@ def _true_quality(
 ) -> dict[str, Any]:
     from backbone.media import as_png, write_media
     from pipelines.policies import stored_policy
-    from pipelines.world.scoring import score_policy
+    from pipelines.world.scoring import score_policy, score_under
     from pipelines.world.studio import studio_of
 
     studio = studio_of(settings)
     policy = stored_policy(stores, release, settings.studio.modality)
     unconstrained = settings.scoring.validity_samples if final else 2
-    total = len(studio.heldout_texts) * settings.scoring.samples + unconstrained
+    each = len(studio.heldout_texts) * settings.scoring.samples
+    skills = [None, *studio.settings.skills] if studio.settings.skills else []
+    total = each * (1 + len(skills)) + unconstrained
     done = 0
 
     def count(more: int) -> None:
@@ -100,6 +102,20 @@ def _true_quality(
             for i in shown
         ],
     }
+    guided = [
+        (skill, score_under(policy, studio, skill, samples=settings.scoring.samples,
+                            seed=settings.seed, progress=count))
+        for skill in skills
+    ]  # fmt: skip
+    if guided:
+        figures["skills"] = [
+            {
+                "skill_id": skill,
+                "overall": found.overall.round(6).tolist(),
+                "followed": {n: v.astype(int).tolist() for n, v in found.followed.items()},
+            }
+            for skill, found in guided
+        ]
     if final:
         figures["valid"] = score.valid.astype(int).tolist()
         figures["distances"] = score.distances.round(8).tolist()

@@ -27,6 +27,7 @@ class AspectRows:
     rejected: IntArray  # (n,)
     masses: FloatArray  # (n, 2) win of the chosen one, tie
     weight: FloatArray  # (n,) above 0
+    skills: tuple[str, ...]  # ids of what both answers were made under; "" without
 
     def __len__(self) -> int:
         return len(self.names)
@@ -86,7 +87,13 @@ def aspect_rows(
         rejected=sequences.rows((p.prompt_id, p.rejected_id) for p in kept),
         masses=outcome_masses(np.array([p.target for p in kept])),
         weight=np.array([p.weight for p in kept]),
+        skills=tuple(_skill(bundle, p) for p in kept),
     )
+
+
+def _skill(bundle: TrainingBundle, pair: TrainingPair) -> str:
+    skill = bundle.skill(pair.chosen_id)
+    return "" if skill is None else skill.skill_id
 
 
 def _groups(pairs: list[TrainingPair], answers: int) -> IntArray:

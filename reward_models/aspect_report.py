@@ -1,5 +1,6 @@
 """How good a model of one aspect is on pairs that it never saw; no torch, so pages read it free."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ from reward_models.preferences import FloatArray
 from reward_models.ties import outcome_chances
 
 BINS: Final = 10
+FEWEST: Final = 10  # prompts below which an interval over prompts says nothing
 Strings = npt.NDArray[np.str_]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -26,6 +28,7 @@ class JudgedPairs:
     masses: FloatArray  # (n, 2) of win and tie
     weight: FloatArray  # (n,)
     prompts: Strings  # (n,)
+    skills: Strings | None = None  # (n,) ids, "" without; None: there are no skills
 
     def only(self, kept: BoolArray) -> "JudgedPairs":
         """Return some of the pairs."""
@@ -35,6 +38,7 @@ class JudgedPairs:
             masses=self.masses[kept],
             weight=self.weight[kept],
             prompts=self.prompts[kept],
+            skills=None if self.skills is None else self.skills[kept],
         )
 
 
@@ -48,6 +52,16 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SkillAccuracy:
+    """How often the model ranks the decided pairs of one skill as people did."""
+
+    skill_id: str  # "" without any skill
+    pairs: int  # decided ones
+    prompts: int
+    accuracy: Interval | None  # None: fewer than `FEWEST` prompts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AspectFigures:
     """What was measured of one aspect."""
 
@@ -58,6 +72,7 @@ class AspectFigures:
     calibration_error: float | None  # expected, on decided pairs
     reliability: tuple[Bin, ...]  # from unsure to sure
     length: float | None  # correlation of its lead with that in log token count; None: all equal
+    by_skill: tuple[SkillAccuracy, ...] = ()  # no skill first; empty where there are no skills
 
 
 def aspect_figures(
@@ -108,7 +123,31 @@ def aspect_figures(
         calibration_error=calibration_error(bins) if bins else None,
         reliability=bins,
         length=float(np.corrcoef(lead[varied], pairs.longer[varied])[0, 1]) if told else None,
+        by_skill=_by_skill(pairs, ranked, decided, interval),
     )
+
+
+def _by_skill(
+    pairs: JudgedPairs,
+    ranked: FloatArray,
+    decided: BoolArray,
+    interval: Callable[[FloatArray, BoolArray], Interval | None],
+) -> tuple[SkillAccuracy, ...]:
+    if pairs.skills is None or not pairs.skills.any():
+        return ()
+    found = []
+    for name in np.unique(pairs.skills):
+        mine = decided & (pairs.skills == name)
+        prompts = len(np.unique(pairs.prompts[mine]))
+        found.append(
+            SkillAccuracy(
+                skill_id=str(name),
+                pairs=int(mine.sum()),
+                prompts=prompts,
+                accuracy=interval(ranked, mine) if prompts >= FEWEST else None,
+            )
+        )
+    return tuple(found)
 
 
 def reliability(lead: FloatArray, width: FloatArray | float) -> tuple[Bin, ...]:

@@ -245,6 +245,7 @@ def _validated(
             masses=rows.masses[mine],
             weight=rows.weight[mine],
             prompts=np.array(rows.prompts)[mine],
+            skills=np.array(rows.skills)[mine],
         )
         centre = float(mean[:, k].mean())
         fitted = [_fit(pairs.only(where == half), centre, widths[name]) for half in (0, 1)]

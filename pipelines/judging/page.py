@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from pipelines.judging.diagram import reliability_diagram
 from pipelines.report.environment import page_environment
+from reward_models.aspect_report import FEWEST
 
 Figures = Mapping[str, Any]
 BAR: Final = 0.05  # expected calibration error
+TOO_FEW: Final = f"too few: an interval needs {FEWEST} validation prompts"
 
 
 def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real: bool) -> None:
@@ -27,6 +29,7 @@ def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real
             names=names,
             real=real,
             rows=report_rows(figures),
+            skills=skill_rows(figures),
             headline=_headline(figures),
             diagrams=[
                 reliability_diagram(found["reliability"], title=_title(name))
@@ -34,6 +37,7 @@ def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real
                 if found["reliability"]
             ],
             bar=BAR,
+            too_few=TOO_FEW,
         )
     )
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +54,17 @@ def report_rows(figures: Figures) -> list[dict[str, Any]]:
     ]
 
 
+def skill_rows(figures: Figures) -> list[dict[str, Any]]:
+    """Return how well pairs are ranked skill by skill, a skill and aspect a row; ids, no text."""
+    return [
+        each | {"name": _title(name), "skill": each["skill_id"] or "no skill"}
+        for name, found in figures["aspects"].items()
+        for each in found.get("by_skill", ())
+    ]
+
+
 def report_table(figures: Figures) -> str:
-    """Return the same as a Markdown table."""
+    """Return the same as a Markdown table, and below it one by skill where there are skills."""
     lines = ["| aspect | pairs (ties) | accuracy | with ties | calibration error |"]
     lines.append("|---|---|---|---|---|")
     for row in report_rows(figures):
@@ -60,6 +73,14 @@ def report_table(figures: Figures) -> str:
             f"| {row['name']} | {row['pairs']} ({row['ties']}) | {_range(row['accuracy'])} | "
             f"{_range(row['accuracy_with_ties'])} | {'-' if error is None else f'{error:.3f}'} |"
         )
+    skills = skill_rows(figures)
+    if skills:
+        lines += ["", "| skill | aspect | pairs (prompts) | accuracy |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['skill']} | {row['name']} | {row['pairs']} ({row['prompts']}) | "
+        f"{_range(row['accuracy']) if row['accuracy'] else TOO_FEW} |"
+        for row in skills
+    ]
     return "\n".join(lines) if figures["aspects"] else "there were no validation pairs"
 
 

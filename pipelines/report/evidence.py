@@ -6,11 +6,20 @@ from statistics import median
 from typing import Final
 
 from pipelines.report.looks import ASPECTS, REASONS
-from pipelines.report.model import Confusion, Demo, Drop, ExampleUser, Intents, MockShare
+from pipelines.report.model import (
+    Confusion,
+    Demo,
+    Drop,
+    ExampleUser,
+    Intents,
+    Interval,
+    MockShare,
+)  # fmt: skip
 from pipelines.report.plots import Plot, user_histogram
 from pipelines.report.standing import featured, in_order, title_of
 from pipelines.report.verdict import bracket, number
 
+_FEWEST: Final = 10  # prompts below which an interval over prompts says nothing
 _SLIGHT: Final = 0.2  # Landis & Koch (1977): slight agreement at most
 
 
@@ -82,6 +91,36 @@ def agreement(demo: Demo) -> list[tuple[str, str, str, str, str, str]]:
         )
         for row in demo.agreement
     ]
+
+
+def skills(demo: Demo) -> list[tuple[str, str, str, str, list[str]]]:
+    """List rows as (arm, turn, skill, quality, shares that follow each skill), ids as they are.
+
+    Below ten prompts a row says so instead of an interval.
+    """
+    ids = skill_ids(demo)
+    return [
+        (
+            title_of(demo, row.arm),
+            str(row.turn) + (f", seed {row.seed}" if row.seed is not None else ""),
+            row.skill_id or "no skill",
+            _measured(row.quality, row.prompts, scale=1, digits=1),
+            [_measured(row.followed[name], row.prompts, scale=100, digits=0) for name in ids],
+        )
+        for row in demo.skills
+    ]
+
+
+def skill_ids(demo: Demo) -> list[str]:
+    """Return the skills whose following was measured."""
+    return list(demo.skills[0].followed) if demo.skills else []
+
+
+def _measured(found: Interval, prompts: int, *, scale: float, digits: int) -> str:
+    mean = number(scale * found.mean, digits=digits)
+    if prompts < _FEWEST:
+        return f"{mean} (too few prompts for an interval: {prompts})"
+    return f"{mean} {bracket(scale * found.low, scale * found.high, digits=digits)}"
 
 
 def agrees_little(demo: Demo) -> bool:

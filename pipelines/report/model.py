@@ -227,6 +227,18 @@ class Agreement(Part):
     answers: Count | None = None
 
 
+class UnderSkill(Part):
+    """What an arm draws for held-out prompts under one skill; *skill_id* is None without any."""
+
+    arm: ArmName
+    turn: Count
+    seed: int | None = None
+    skill_id: str | None = None
+    prompts: Count
+    quality: Interval  # overall; the guidance counts as much as the prompt
+    followed: dict[str, Interval]  # share of pictures that follow each skill, by id
+
+
 class Curve(Part):
     """One training metric over steps; a value is None where it was not finite."""
 
@@ -279,6 +291,7 @@ class Demo(Part):
     intents: tuple[Intents, ...] = ()
     drops: tuple[Drop, ...] = ()
     agreement: tuple[Agreement, ...] = ()
+    skills: tuple[UnderSkill, ...] = ()
     curves: tuple[Curve, ...] = ()
     time: tuple[StageTime, ...] = ()
     memory_peak_mb: float | None = None

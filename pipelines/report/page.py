@@ -75,6 +75,8 @@ def _content(demo: Demo) -> dict[str, Any]:
         "intents": evidence.intents(demo),
         "drops": evidence.drops(demo),
         "agreement": evidence.agreement(demo),
+        "skills": evidence.skills(demo),
+        "skill_ids": evidence.skill_ids(demo),
         "little": evidence.agrees_little(demo),
         "decisions": own,
         "other_decisions": others,
