@@ -5,7 +5,7 @@ de-noiser, the weights of annotators) is a statistic and is not counted here.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from data_contracts.ids import CheckpointId, SnapshotId
 from data_contracts.labels import GENERAL
 from pipelines.stores import Stores, snapshot_manifest
 
-_SNAPSHOT: Final = "snapshot/"
+SNAPSHOTS: Final = "snapshot/"  # pointers to manifests
 _COLUMNS: Final = ("pair_id", "chosen_id", "rejected_id", "split", "evidence")
 
 
@@ -78,20 +78,30 @@ def trace_person(stores: Stores, person: str) -> PersonTrace:
         )
     evidence = pa.concat_arrays([events, answers])
     snapshots, samples = [], {}
-    for name in sorted(stores.catalogue.pointers(_SNAPSHOT)):
-        snapshot_id = name.removeprefix(_SNAPSHOT)
+    for name in sorted(stores.catalogue.pointers(SNAPSHOTS)):
+        snapshot_id = name.removeprefix(SNAPSHOTS)
         trace, samples[snapshot_id] = _snapshot(stores, SnapshotId(snapshot_id), evidence)
         snapshots.append(trace)
-    models: dict[str, ModelTrace] = {}
-    stands = _pointers(stores)
-    for checkpoint in _parents_first(stores):
-        models[checkpoint] = _model(stores, checkpoint, samples, models, stands)
     return PersonTrace(
         events=len(events),
         answers=len(answers),
         snapshots=tuple(snapshots),
-        models=tuple(models.values()),
+        models=trace_models(stores, samples),
     )
+
+
+def trace_models(stores: Stores, samples: Mapping[str, frozenset[str]]) -> tuple[ModelTrace, ...]:
+    """Follow samples to every checkpoint of the zone, parents first.
+
+    Args:
+        stores: of the zone.
+        samples: by snapshot, the names of pairs and generations that are looked for.
+    """
+    models: dict[str, ModelTrace] = {}
+    stands = _pointers(stores)
+    for checkpoint in _parents_first(stores):
+        models[checkpoint] = _model(stores, checkpoint, samples, models, stands)
+    return tuple(models.values())
 
 
 def _ids(stores: Stores, table: str, column: str, owner: str, person: str) -> pa.Array:
@@ -127,7 +137,7 @@ def _snapshot(
 def _model(
     stores: Stores,
     checkpoint: CheckpointId,
-    samples: dict[str, frozenset[str]],
+    samples: Mapping[str, frozenset[str]],
     before: dict[str, ModelTrace],
     stands: dict[str, list[str]],
 ) -> ModelTrace:

@@ -132,7 +132,7 @@ def check_fits(texts: Sequence[str], backbone: Emu3Backbone, *, max_length: int)
     heads = _tokenised([visual_prompt(text, backbone.grid) for text in texts], backbone)
     # Behind the picture come the ends of its last frame, of the image and of the text.
     needed = max(map(len, heads), default=0) + backbone.grid.tokens + 3
-    if needed > max_length:
+    if heads and needed > max_length:
         raise FlywheelError(
             f"skill and prompt take up to {needed} tokens with what answers them, but the reward "
             f"model reads {max_length}; train it with a larger max_length"

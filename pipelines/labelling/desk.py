@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from annotation.next_questions import QueueRules
 from annotation.queue import TASK
+from data_contracts.conditioning import Skill, conditioned_text
 from data_contracts.ids import Digest
 from data_contracts.labels import GENERAL
+from pipelines.intake.skills import skills_by_id
 from pipelines.labelling.gold import mix_gold, record_gold
 from pipelines.labelling.ledger import open_assignments, open_ledger
 from pipelines.labelling.planning import Original, Question, Shown, plan_assignments
@@ -110,6 +112,7 @@ def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
     """
     generations = _by_id(stores, "generations", turn)
     prompts = _by_id(stores, "prompts", turn)
+    skills = _skills(stores, turn, generations)
 
     def shown(generation_id: str) -> Shown:
         return _shown(stores, generations[generation_id])
@@ -121,7 +124,9 @@ def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
         if identity not in asked:
             asked[identity] = Question(
                 task_id=identity,
-                prompt=prompts[task["prompt_id"]]["text"],
+                prompt=conditioned_text(
+                    prompts[task["prompt_id"]]["text"], skills.get(generations[first]["skill_id"])
+                ),
                 first=shown(first),
                 other=None if other is None else shown(other),
             )
@@ -141,6 +146,7 @@ def edits_asked(stores: Stores, turn: str, tasks: pa.Table, *, count: int) -> li
     """
     generations = _by_id(stores, "generations", turn)
     prompts = _by_id(stores, "prompts", turn)
+    skills = _skills(stores, turn, generations)
     named = {*tasks["generation_id"].to_pylist(), *tasks["other_generation_id"].to_pylist()}
     texts = [
         row
@@ -153,7 +159,7 @@ def edits_asked(stores: Stores, turn: str, tasks: pa.Table, *, count: int) -> li
     return [
         Question(
             task_id=_task_named("edit", row["generation_id"]),
-            prompt=prompts[row["prompt_id"]]["text"],
+            prompt=conditioned_text(prompts[row["prompt_id"]]["text"], skills.get(row["skill_id"])),
             first=_shown(stores, row),
             original=Original(
                 tenant_id=row["tenant_id"],
@@ -190,6 +196,14 @@ def _shown(stores: Stores, row: dict[str, str]) -> Shown:
 
 def _task_named(form: str, generation_id: str) -> str:
     return "task_" + blake2b(f"{form}\x1f{generation_id}".encode(), digest_size=10).hexdigest()
+
+
+def _skills(stores: Stores, turn: str, generations: dict[str, dict[str, str]]) -> dict[str, Skill]:
+    """Return the turn's skills by id: who judges an answer reads the guidance that it followed."""
+    if not any(row["skill_id"] for row in generations.values()):
+        return {}
+    found = read_asset_table(stores, "artifacts/skills", clearance=GENERAL, partition=turn)
+    return skills_by_id(found.table)
 
 
 def _by_id(stores: Stores, name: str, turn: str) -> dict[str, dict[str, str]]:

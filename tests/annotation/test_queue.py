@@ -73,3 +73,15 @@ def test_one_generation_alone_is_rated_but_not_compared():
 def test_refuses_a_share_beyond_one():
     with pytest.raises(ContractError, match="exploration"):
         ask(exploration=1.5)
+
+
+def test_only_answers_under_one_skill_are_compared():
+    """Of a prompt's four answers two are under a skill: two comparisons are left of six."""
+    table = generations(prompts=1, per=4)
+    skills = pa.array(["night", None, "night", None])
+    guided = ask(table.append_column("skill_id", skills), doubt(1, 4), budget=100)
+    duels = guided.filter(guided["kind"].to_numpy(zero_copy_only=False) == "comparison")
+    found = set(zip(*(duels[n].to_pylist() for n in TASK.names[3:5]), strict=True))
+    assert found == {("g001", "g003"), ("g000", "g002")}
+    plain = ask(table.append_column("skill_id", pa.nulls(4, pa.string())), doubt(1, 4), budget=100)
+    assert plain.equals(ask(table, doubt(1, 4), budget=100))
