@@ -123,6 +123,7 @@ def build_app() -> "typer.Typer":
     from pipelines.commands.promote import promote
     from pipelines.commands.rollback import rollback
     from pipelines.commands.serve import serve
+    from pipelines.commands.skills import skills
     from pipelines.commands.train import train
     from pipelines.commands.up import up
 
@@ -149,6 +150,7 @@ def build_app() -> "typer.Typer":
         "evaluate": evaluate,
         "promote": promote,
         "rollback": rollback,
+        "skills": skills,
         "audit": audit,
         "doctor": doctor,
     }
