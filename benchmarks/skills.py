@@ -97,7 +97,12 @@ def measure(root: Path, told: argparse.Namespace) -> dict[str, Any]:
         "gate_refused": [f["rule"] for f in gate["findings"] if not f["passed"]],
         "by_reward_model": gate["skills"],
         "reward_accuracy": aspects["aspects"]["overall"]["by_skill"],
-        "seconds": {"turn": round(turned, 1), "all": round(time.perf_counter() - started, 1)},
+        "gate": {f["rule"]: f["detail"] for f in gate["findings"] if f["rule"] == "diversity"},
+        "seconds": {
+            "turn": round(turned, 1),
+            "all": round(time.perf_counter() - started, 1),
+            "of_one_core": round(time.process_time(), 1),
+        },
         "environment": environment(),
     }
 

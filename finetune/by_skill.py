@@ -42,6 +42,9 @@ def figures_by_skill(
         return []
     wins = win_shares(comparison.candidate_scores, comparison.champion_scores)
     gains = mean_scores(comparison.candidate_scores) - mean_scores(comparison.champion_scores)
+    apart = comparison.diversities
+    if apart is None:
+        apart = np.full((2, len(skills)), np.nan)
     found = []
     for name in names:
         mine = np.array([each == name for each in skills])
@@ -59,6 +62,8 @@ def figures_by_skill(
                 else None,
                 candidate_validity=_valid(comparison.candidate_scores[mine]),
                 champion_validity=_valid(comparison.champion_scores[mine]),
+                candidate_diversity=_mean(apart[0][mine]),
+                champion_diversity=_mean(apart[1][mine]),
                 says=_says(count, win),
             )
         )
@@ -73,6 +78,11 @@ def _says(prompts: int, win: Interval | None) -> str:
         )
     better = "better" if win.low > 0.5 else "worse" if win.high < 0.5 else "not surely different"
     return f"the candidate is {better} than the champion"
+
+
+def _mean(values: FloatArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _valid(scores: FloatArray) -> float:

@@ -37,8 +37,21 @@ def measure_policy(
     seed: int,
     resamples: int = 2000,
     progress: Progress | None = None,
+    unguided: Sequence[int] | None = None,
 ) -> Comparison:
     """Sample both policies on the same prompts and compare what they made.
+
+    Args:
+        candidate: the policy that wants to be released.
+        champion: the policy released last.
+        scorer: judges what both draw.
+        prompt_texts: what both read.
+        samples: of each policy for each prompt.
+        seed: of both.
+        resamples: of the intervals.
+        progress: called with samples done and to do.
+        unguided: places of the prompts that diversity is measured on; None: all. A skill's
+            guidance narrows what is drawn on purpose, so prompts under one do not count.
 
     Raises:
         FlywheelError: no prompts or no samples.
@@ -70,6 +83,8 @@ def measure_policy(
     }
     of, ratios = log_ratios(candidate, champion, prompt_texts, new)
     kl = cluster_bootstrap(ratios, of, rng=rng, resamples=resamples) if of else UNKNOWN
+    free = range(len(prompt_texts)) if unguided is None else unguided
+    new_free, old_free = [new[i] for i in free], [old[i] for i in free]
     measured = Measured(
         prompts=len(prompt_texts),
         samples=samples,
@@ -82,9 +97,9 @@ def measure_policy(
         candidate_validity=validity_share(new),
         champion_validity=validity_share(old),
         validity_gain=bootstrap(_valid(new) - _valid(old)),
-        candidate_diversity=diversity(new),
-        champion_diversity=diversity(old),
-        diversity_gain=bootstrap(diversities(new) - diversities(old)),
+        candidate_diversity=diversity(new_free),
+        champion_diversity=diversity(old_free),
+        diversity_gain=bootstrap(diversities(new_free) - diversities(old_free)),
         kl=kl.mean,
         kl_interval=kl,
     )
@@ -94,6 +109,7 @@ def measure_policy(
         champion=old_drawn,
         candidate_scores=new_scores["overall"],
         champion_scores=old_scores["overall"],
+        diversities=np.stack([diversities(new), diversities(old)]),
     )
 
 

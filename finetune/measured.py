@@ -28,7 +28,8 @@ class Measured:
     candidate_validity: float  # share of well-formed samples
     champion_validity: float
     validity_gain: Interval
-    candidate_diversity: float  # share of differing tokens among one prompt's samples
+    # Share of differing tokens among one prompt's samples, over prompts without guidance.
+    candidate_diversity: float
     champion_diversity: float
     diversity_gain: Interval  # over prompts where both have two well-formed samples
     kl: float  # nats a token from the champion, on the candidate's own samples
@@ -46,6 +47,9 @@ class Comparison:
         np.float64
     ]  # (prompts, samples) overall; minus infinity where malformed
     champion_scores: npt.NDArray[np.float64]
+    # (2, prompts) of candidate and champion, NaN with less than two well-formed samples; None: not
+    # measured
+    diversities: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,4 +62,6 @@ class SkillFigures:
     score_gain: Interval | None  # of well-formed samples
     candidate_validity: float
     champion_validity: float
+    candidate_diversity: float  # under guidance less is to be expected; NaN where not measured
+    champion_diversity: float
     says: str

@@ -83,6 +83,7 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     candidate = stored_policy(stores, job.candidate, job.modality)
     guided = [each.read for each in unseen if each.skill]
     check_fits(guided, candidate, max_length=scorer.max_length)
+    plain = [row for row, each in enumerate(unseen) if each.skill is None]
     comparison = measure_policy(
         candidate,
         stored_policy(stores, job.champion, job.modality),
@@ -91,11 +92,12 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
         samples=job.gate.samples,
         seed=job.seed,
         progress=say,
+        # Where everything was asked under skills, everything counts.
+        unguided=plain or None,
     )
     by_skill = figures_by_skill(
         comparison, skill_names(unseen), rng=np.random.default_rng(job.seed)
     )
-    plain = [row for row, each in enumerate(unseen) if each.skill is None]
     questioned = comparison if len(plain) == len(unseen) else _of_rows(comparison, plain)
     asked = {
         "prompt_ids": [unseen[row].prompt_id for row in plain],
@@ -172,6 +174,7 @@ def _of_rows(comparison: "Comparison", rows: list[int]) -> "Comparison":
         champion=[comparison.champion[i] for i in rows],
         candidate_scores=comparison.candidate_scores[rows],
         champion_scores=comparison.champion_scores[rows],
+        diversities=None,  # no question asks about it
     )
 
 

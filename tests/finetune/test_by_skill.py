@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from data_contracts.errors import ShapeError
+from finetune import compare
 from finetune.by_skill import FEWEST, figures_by_skill
-from finetune.compare import UNKNOWN
+from finetune.compare import UNKNOWN, measure_policy
 from finetune.measured import Comparison, Measured
 
 INF = np.inf
@@ -19,10 +20,12 @@ def comparison(candidate, champion):
         kl_interval=UNKNOWN,
     )  # fmt: skip
     drawn = [[b""]] * len(candidate)
+    apart = np.array(candidate, float) / 10
     scores = (np.array(candidate, float)[:, None], np.array(champion, float)[:, None])
     return Comparison(
         measured=measured, candidate=drawn, champion=drawn,
         candidate_scores=scores[0], champion_scores=scores[1],
+        diversities=np.stack([apart, apart - 1]),
     )  # fmt: skip
 
 
@@ -37,6 +40,7 @@ def test_each_skill_is_measured_on_its_own_prompts():
     plain, night = figures([2] * FEWEST + [0] * FEWEST, [0] * FEWEST + [1] * FEWEST, skills)
     assert (plain.skill_id, night.skill_id) == (None, "night")
     assert (night.prompts, night.win_rate.mean, night.score_gain.mean) == (FEWEST, 1.0, 2.0)
+    assert (night.candidate_diversity, night.champion_diversity) == pytest.approx((0.2, -0.8))
     assert (plain.win_rate.mean, plain.score_gain.mean) == (0.0, -1.0)
     assert night.says == "the candidate is better than the champion"
     assert plain.says == "the candidate is worse than the champion"
@@ -66,3 +70,28 @@ def test_without_skills_there_is_nothing_to_part():
 def test_every_prompt_needs_its_skill():
     with pytest.raises(ShapeError, match="1 skills but 2 prompts"):
         figures([1.0, 2.0], [0.0, 0.0], [None])
+
+
+class Flat:
+    """A scorer that holds everything for equal."""
+
+    name = "flat"
+
+    def score(self, prompts, contents):
+        return [0.0] * len(contents)
+
+
+def test_diversity_is_held_on_prompts_without_guidance(backbone, monkeypatch):
+    """Under guidance both samples are alike (0), without it every token differs (1)."""
+    one, other = np.zeros((2, 2), np.int64), np.ones((2, 2), np.int64)
+    monkeypatch.setattr(compare, "sample_policy", lambda *_, **__: [[one, one], [one, other]])
+
+    def diversity(unguided):
+        return measure_policy(
+            backbone, backbone, scorer=Flat(), prompt_texts=["a", "b"], samples=2, seed=0,
+            resamples=20, unguided=unguided,
+        )  # fmt: skip
+
+    assert diversity([1]).measured.candidate_diversity == 1.0
+    assert diversity(None).measured.candidate_diversity == 0.5
+    np.testing.assert_array_equal(diversity([1]).diversities, [[0.0, 1.0]] * 2)
