@@ -4,6 +4,7 @@
 
 One turn in a studio whose users work under "at-night", "by-day" or no skill. Then the shipped
 policy and the turn's candidate, released or not, draw the same held-out prompts under each.
+With --guidance nothing is trained: the shipped policy draws 64 held-out prompts under each text.
 All figures are simulated.
 """
 
@@ -18,7 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from backbone.emu3 import Emu3Backbone
 from benchmarks.crowd_aggregation import environment
+from data_contracts.conditioning import Skill, conditioned_text
+from data_contracts.ids import SkillId
+from pipelines.assets.backbone import shipped_checkpoint
 from pipelines.assets.turns import turn_name
 from pipelines.demo import DemoOptions, demo_settings
 from pipelines.policies import stored_policy
@@ -26,7 +31,7 @@ from pipelines.settings import WheelSettings, write_resolved
 from pipelines.stores import open_stores
 from pipelines.wheel import turn_wheel
 from pipelines.world.scoring import GuidedScore, interval, score_under
-from pipelines.world.studio import studio_of
+from pipelines.world.studio import Studio, StudioSettings, studio_of
 
 SKILLS = ("at-night", "by-day")
 
@@ -42,10 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--heldout", type=int, default=100, help="prompts that are drawn before and after"
     )
     parser.add_argument("--samples", type=int, default=4, help="pictures a prompt and skill")
+    parser.add_argument("--guidance", action="append", help="a text; repeat it for several")
     parser.add_argument("--root", type=Path, help="keep the wheel here")
     parser.add_argument("--out", type=Path)
     told = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if told.guidance:
+        print(json.dumps(shipped_under(told.guidance, told.seed), indent=1))
+        return
     with tempfile.TemporaryDirectory() as scratch:
         report = measure(told.root or Path(scratch) / "wheel", told)
     text = json.dumps(report, indent=1)
@@ -105,6 +114,22 @@ def measure(root: Path, told: argparse.Namespace) -> dict[str, Any]:
         },
         "environment": environment(),
     }
+
+
+def shipped_under(texts: Sequence[str], seed: int) -> dict[str, Any]:
+    """Return the shipped policy's quality under texts that it never read; "" is no guidance."""
+    studio = Studio(StudioSettings(heldout_prompts=64), seed=seed)
+    policy = Emu3Backbone.load(shipped_checkpoint(), device="cpu")
+    asked = [text for text in studio.heldout_texts for _ in range(2)]
+    found = {}
+    for text in texts:
+        skill = Skill(skill_id=SkillId("probe"), text=text) if text else None
+        codes = policy.generate(
+            [conditioned_text(t, skill) for t in asked], seed=seed, grammar=True
+        )
+        truth = studio.truth(policy.decode([c for c in codes if c is not None]), asked)
+        found[text] = _named(truth.overall.reshape(64, 2))
+    return found
 
 
 def guided_settings(told: argparse.Namespace) -> WheelSettings:
