@@ -74,7 +74,8 @@ def test_guidance_is_refused_rather_than_cut(backbone):
     talk = replace(TALK, skills={"good": long, "bad": long})
     with pytest.raises(FlywheelError, match="raise max_length"):
         read(talk, backbone, max_length=48)
-    read(red_beats_blue(count=1), backbone, max_length=24)
+    plain = read(red_beats_blue(count=1), backbone, max_length=20)
+    assert plain.lengths(np.array([0, 1])).tolist() == [20, 20]
 
 
 def test_a_scorer_that_would_cut_guidance_is_found_before_it_scores(backbone):
