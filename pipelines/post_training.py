@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import FlywheelError
+from data_contracts.ids import Digest
 from finetune.config import DpoConfig, SftConfig
 from pipelines.settings import ScorerKind, WheelSettings, faults_of, read_toml
 from pipelines.stores import Stores
@@ -24,6 +25,7 @@ ASSETS: Final[Mapping[Kind, str]] = {
 POST_TRAINING: Final = "post_training"
 OTHER_REWARD_MODEL: Final = "other_reward_model"
 SNAPSHOT: Final = "preferences/preference_snapshot"
+CRITIQUES: Final = "annotation/critiques"
 _CONFIGURATIONS: Final[Mapping[Kind, type[TrainingConfig]]] = {
     "reward": RewardConfig,
     "aspects": AspectConfig,
@@ -107,6 +109,14 @@ def generations_of(stores: Stores, turn: str) -> str:
     return whole or stands(stores, "artifacts/generations", turn)
 
 
+def critiques_of(stores: Stores, turn: str) -> str | None:
+    """Return the table of where people pointed in *turn*; None: nobody did, or nobody was asked."""
+    found = stores.catalogue.pointer(f"{CRITIQUES}/{turn}")
+    if found is None or not stores.derived.read(Digest(found), columns=["critique_id"]).num_rows:
+        return None
+    return found
+
+
 def resolve_job(
     stores: Stores,
     settings: WheelSettings,
@@ -152,6 +162,7 @@ def resolve_job(
         snapshot_id=stands(stores, SNAPSHOT, turn),
         prompts=stands(stores, "artifacts/prompts", turn),
         generations=generations_of(stores, turn),
+        critiques=critiques_of(stores, turn) if kind == "aspects" else None,
         policy=policy,
         reference=reference,
         configuration=configuration.model_dump(),

@@ -71,6 +71,7 @@ def run_file(file: Path) -> dict[str, Any]:
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
         aspects=learned_aspects(job.kind),
+        critiques=None if job.critiques is None else Digest(job.critiques),
     )
     started, ends = time.perf_counter(), []
     watch = Watch(progress=lambda done, total: ends.append(time.perf_counter()))

@@ -35,6 +35,7 @@ from pipelines.unfinished import (
 )
 
 if TYPE_CHECKING:
+    from reward_models.aspect_trainer import AspectRun
     from reward_models.watch import Watch
 
 
@@ -48,6 +49,7 @@ class TrainingJob(BaseModel):
     snapshot_id: str
     prompts: str  # digest of the prompts' table
     generations: str  # digest of the generations' table
+    critiques: str | None = None  # digest of where people pointed; None: nobody did
     policy: str  # checkpoint that training starts from
     reference: str | None = None  # the policy released last; for dpo
     configuration: dict[str, Any]
@@ -56,7 +58,9 @@ class TrainingJob(BaseModel):
     @property
     def digest(self) -> str:
         """Return what names this run: configuration, snapshot, parents and code."""
-        told = self.model_dump(mode="json", exclude={"root", "pointer"})
+        # Whoever learns from no critiques is called as before there were any.
+        unsaid = {"root", "pointer", *([] if self.critiques else ["critiques"])}
+        told = self.model_dump(mode="json", exclude=unsaid)
         return json_digest({**told, "code": code_version()})
 
 
@@ -75,6 +79,7 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         prompts=Digest(job.prompts),
         generations=Digest(job.generations),
         aspects=learned_aspects(job.kind),
+        critiques=None if job.critiques is None else Digest(job.critiques),
     )
     save, seen, figures = TRAINERS[job.kind](job, stores, bundle, watch)
     if _rank():
@@ -83,12 +88,13 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         raise TrainingStopped("stopped before the checkpoint was stored; start it again")
     parents = [job.policy, *([job.reference] if job.reference else [])]
     manifest = stores.checkpoints.manifest(CheckpointId(job.policy))
-    snapshot = stores.catalogue.object(job.snapshot_id)
+    evidence = [job.snapshot_id, *([job.critiques] if job.critiques else [])]
+    learned = [stores.catalogue.object(each) for each in evidence]
     fields = CheckpointFields(
         kind=job.kind,
-        parents=tuple(sorted({*parents, job.snapshot_id})),
-        label=tuple(sorted(snapshot.label.owners | set(manifest.label))),
-        label_epoch=max(snapshot.label_epoch, manifest.label_epoch),
+        parents=tuple(sorted({*parents, *evidence})),
+        label=tuple(sorted(set(manifest.label).union(*(each.label.owners for each in learned)))),
+        label_epoch=max(manifest.label_epoch, *(each.label_epoch for each in learned)),
         code_version=code_version(),
         configuration_digest=job.digest,
         modalities=manifest.modalities,
@@ -98,7 +104,9 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         save(writer.folder)
         (writer.folder / "samples_seen.json").write_text(json.dumps(seen), "utf-8")
     stores.catalogue.register(
-        writer.checkpoint_id, "checkpoint", [*parents, Parent(job.snapshot_id, "evidence")]
+        writer.checkpoint_id,
+        "checkpoint",
+        [*parents, *(Parent(each, "evidence") for each in evidence)],
     )
     stores.catalogue.swap_pointer(
         job.pointer,
@@ -178,6 +186,7 @@ def _train_reward(
 def _train_aspects(
     job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch"
 ) -> Trained:
+    from pipelines.judging.critiques import heat_result
     from pipelines.policies import stored_policy
     from pipelines.reading import read_once
     from reward_models.aspect_trainer import train_aspects
@@ -195,7 +204,21 @@ def _train_aspects(
         "aspects": {name: asdict(found) for name, found in run.report.items()},
         "calibrations": {n: c.model_dump() for n, c in run.scorer.calibrations.items()},
     }
-    return run.scorer.save, _names(run.samples_seen), figures
+    if run.heat is not None:
+        figures["heat"] = heat_result(run.heat)
+    return _with_critiques(run), _names(run.samples_seen), figures
+
+
+def _with_critiques(run: "AspectRun") -> Callable[[Path], None]:
+    """Return what saves the scorer, and beside it which critiques its heat maps were read from."""
+
+    def save(folder: Path) -> None:
+        run.scorer.save(folder)
+        if run.heat is not None:
+            names = json.dumps(list(run.heat.critiques))
+            (folder / "critiques_seen.json").write_text(names, "utf-8")
+
+    return save
 
 
 Trainer = Callable[[TrainingJob, Stores, SnapshotBundle, "Watch"], Trained]

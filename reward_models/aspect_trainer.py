@@ -18,6 +18,7 @@ from reward_models.aspect_pairs import AspectRows, aspect_rows
 from reward_models.aspect_report import AspectFigures, JudgedPairs, aspect_figures
 from reward_models.aspect_scorer import AspectRewardScorer, answer_batch, raw_judgements
 from reward_models.config import AspectConfig
+from reward_models.heat_trainer import HeatRun, learn_heat
 from reward_models.preferences import training_order
 from reward_models.sequences import Sequences, read_sequences
 from reward_models.session import (
@@ -44,6 +45,7 @@ class AspectRun:
     scorer: AspectRewardScorer
     curves: Curves
     report: dict[str, AspectFigures]  # aspects with validation pairs
+    heat: HeatRun | None  # None: people pointed in too few answers
     samples_seen: tuple[tuple[int, tuple[str, ...]], ...]  # (step from 1, pair names)
     seconds: float  # wall clock; differs from run to run
 
@@ -59,7 +61,8 @@ def train_aspects(
     """Train a reward model of every aspect that *bundle*'s training pairs name.
 
     Args:
-        bundle: pairs and content; the validation split fits the calibration.
+        bundle: pairs and content; the validation split fits the calibration. Where it knows
+            critiques too, the model also learns heat maps, which change nothing else of it.
         backbone: whose trunk, language head and tokenizer the model starts with.
         config: how.
         watch: who looks on, and where states are kept.
@@ -106,6 +109,7 @@ def train_aspects(
             restore_forward(model)
     model.eval()
     calibrations, report = _validated(bundle, trained, sequences, rows.aspects, config)
+    heat = learn_heat(bundle, trained, sequences, config)
     return AspectRun(
         scorer=AspectRewardScorer(
             trained,
@@ -114,7 +118,9 @@ def train_aspects(
             max_length=config.max_length,
             batch_size=config.score_batch_size,
             calibrations=calibrations,
+            heat=None if heat is None else heat.head,
         ),
+        heat=heat,
         curves=book.curves,
         report=report,
         samples_seen=tuple(

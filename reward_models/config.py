@@ -52,5 +52,6 @@ class AspectConfig(TrainingConfig):
     max_steps: int = Field(default=100, ge=1)
     answers: int = Field(default=12, ge=2)  # of a prompt read together; more make several rows
     standard_answers: int = Field(default=256, ge=8)  # by which units are measured
+    heat_answers: int = Field(default=1024, ge=8)  # that people pointed in, read for heat maps
     score_batch_size: int = Field(default=64, ge=1)
     resamples: int = Field(default=1000, ge=100)  # of the report's intervals

@@ -1,17 +1,32 @@
 """The report card of a reward model of aspects: a self-contained page, and a table for Dagster."""
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
+from backbone.media import as_png
 from pipelines.judging.diagram import reliability_diagram
+from pipelines.judging.overlay import overlay_png
 from pipelines.report.environment import page_environment
 
 Figures = Mapping[str, Any]
 BAR: Final = 0.05  # expected calibration error
 
 
-def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real: bool) -> None:
+Content = Callable[[str], bytes]  # of a generation, by its id
+
+
+def write_report(
+    file: Path,
+    figures: Figures,
+    *,
+    names: Mapping[str, str],
+    real: bool,
+    content: Content | None = None,
+) -> None:
     """Write the page of one training's result; it appears whole or not at all.
 
     Args:
@@ -19,6 +34,7 @@ def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real
         figures: the result: *aspects* with what was measured, *calibrations* by aspect.
         names: turn and checkpoint, as people see them.
         real: whether people answered; else the page says that all is simulated.
+        content: reads what heat maps are drawn over; None draws none.
     """
     page = (
         page_environment("pipelines.judging")
@@ -34,6 +50,8 @@ def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real
                 if found["reliability"]
             ],
             bar=BAR,
+            heat=_heat_rows(figures),
+            maps=_maps(figures, content) if content else [],
         )
     )
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +79,39 @@ def report_table(figures: Figures) -> str:
             f"{_range(row['accuracy_with_ties'])} | {'-' if error is None else f'{error:.3f}'} |"
         )
     return "\n".join(lines) if figures["aspects"] else "there were no validation pairs"
+
+
+def _heat_rows(figures: Figures) -> list[dict[str, Any]]:
+    """Return how well heat maps find what people pointed at, an aspect a row."""
+    found = figures.get("heat", {}).get("aspects", {})
+    return [{"name": _where(name), **measured} for name, measured in found.items()]
+
+
+def _maps(figures: Figures, content: Content) -> list[dict[str, Any]]:
+    """Return the examples, a generation each: as it is, and with its map of every aspect."""
+    shown: dict[str, dict[str, Any]] = {}
+    for each in figures.get("heat", {}).get("examples", []):
+        generation = each["generation_id"]
+        if generation not in shown:
+            plain = as_png(content(generation))
+            shown[generation] = {"picture": _address(plain), "maps": []}
+        heat, pointed = (np.reshape(each[name], each["shape"]) for name in ("heat", "pointed"))
+        shown[generation]["maps"].append(
+            {
+                "name": _where(each["aspect"]),
+                "picture": _address(overlay_png(content(generation), heat, pointed)),
+                "most": float(heat.max()),
+            }
+        )
+    return list(shown.values())
+
+
+def _where(aspect: str) -> str:
+    return "any aspect" if aspect == "overall" else _title(aspect)
+
+
+def _address(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _headline(figures: Figures) -> str:
