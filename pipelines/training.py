@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -35,7 +36,6 @@ from pipelines.unfinished import (
 )
 
 if TYPE_CHECKING:
-    from reward_models.aspect_trainer import AspectRun
     from reward_models.watch import Watch
 
 
@@ -186,39 +186,28 @@ def _train_reward(
 def _train_aspects(
     job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch"
 ) -> Trained:
-    from pipelines.judging.critiques import heat_result
+    from pipelines.judging.result import aspect_result, save_aspects
     from pipelines.policies import stored_policy
     from pipelines.reading import read_once
-    from reward_models.aspect_trainer import train_aspects
     from reward_models.config import AspectConfig
+    from reward_models.ensemble_trainer import train_ensemble
 
     policy, config = stored_policy(stores, job.policy), AspectConfig(**job.configuration)
-    run = train_aspects(
+    run = train_ensemble(
         bundle,
         backbone=policy,
         config=config,
         watch=watch,
         sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
-    figures = _figures(run.curves, run.seconds) | {
-        "aspects": {name: asdict(found) for name, found in run.report.items()},
-        "calibrations": {n: c.model_dump() for n, c in run.scorer.calibrations.items()},
+    curves = {
+        f"{name}{'' if number == 1 else f' of {number}'}": points
+        for number, member in enumerate(run.members, start=1)
+        for name, points in member.curves.items()
     }
-    if run.heat is not None:
-        figures["heat"] = heat_result(run.heat)
-    return _with_critiques(run), _names(run.samples_seen), figures
-
-
-def _with_critiques(run: "AspectRun") -> Callable[[Path], None]:
-    """Return what saves the scorer, and beside it which critiques its heat maps were read from."""
-
-    def save(folder: Path) -> None:
-        run.scorer.save(folder)
-        if run.heat is not None:
-            names = json.dumps(list(run.heat.critiques))
-            (folder / "critiques_seen.json").write_text(names, "utf-8")
-
-    return save
+    seen = [names for member in run.members for names in _names(member.samples_seen)]
+    figures = _figures(curves, sum(member.seconds for member in run.members))
+    return partial(save_aspects, run), seen, figures | aspect_result(run)
 
 
 Trainer = Callable[[TrainingJob, Stores, SnapshotBundle, "Watch"], Trained]

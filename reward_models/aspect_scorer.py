@@ -17,6 +17,7 @@ from reward_models.aspect_calibration import AspectCalibration
 from reward_models.aspect_model import Emu3AspectModel
 from reward_models.checkpoint import load_checkpoint
 from reward_models.critiques import map_shape, visual_places
+from reward_models.ensemble import EnsembleCard, EnsembleScorer
 from reward_models.heat import HeatHead, read_places
 from reward_models.preferences import FloatArray
 from reward_models.scorer import RewardScorer
@@ -189,14 +190,21 @@ class AspectRewardScorer:
         }
 
 
-def load_scorer(folder: Path, *, device: str | None = None) -> AspectRewardScorer | RewardScorer:
-    """Load whichever reward model was saved in *folder*.
+def load_scorer(
+    folder: Path, *, device: str | None = None
+) -> AspectRewardScorer | RewardScorer | EnsembleScorer:
+    """Load whichever reward model was saved in *folder*, or several that are asked together.
 
     Raises:
-        FlywheelError: neither was.
+        FlywheelError: none was, or a member is missing.
     """
-    kind = AspectRewardScorer if (folder / _CARD).is_file() else RewardScorer
-    return kind.load(folder, device=device)
+    if not (folder / _CARD).is_file():
+        return RewardScorer.load(folder, device=device)
+    first, card = AspectRewardScorer.load(folder, device=device), EnsembleCard.read(folder)
+    if card is None:
+        return first
+    others = [AspectRewardScorer.load(folder / name, device=device) for name in card.others]
+    return EnsembleScorer([first, *others], doubt=card.lower_bound)
 
 
 @torch.inference_mode()

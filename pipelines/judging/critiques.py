@@ -1,17 +1,13 @@
-"""What training gets of critiques, and what it says of them afterwards: ids and masks alone."""
+"""What training gets of critiques: ids and masks alone."""
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from data_contracts.ids import GenerationId, PromptId
 from data_contracts.training import TokenMark, TrainingCritique
-
-if TYPE_CHECKING:
-    from reward_models.heat_trainer import HeatRun
 
 _COLUMNS: Final = (
     "critique_id", "generation_id", "annotator_id", "aspect", "tokens", "grid", "frames",
@@ -57,14 +53,3 @@ def _mark(row: Mapping[str, Any]) -> TokenMark:
         grid=None if rows_and_columns is None else (rows_and_columns[0], rows_and_columns[1]),
         frames=None if row["frames"] is None else (row["frames"][0], row["frames"][1]),
     )
-
-
-def heat_result(run: "HeatRun") -> dict[str, Any]:
-    """Return what a training's result says of its heat maps, as JSON values."""
-    return {
-        "answers": run.answers,
-        "critiques": len(run.critiques),
-        "fit": run.head.card.model_dump(mode="json"),
-        "aspects": {name: asdict(found) for name, found in run.report.items()},
-        "examples": [asdict(each) for each in run.examples],
-    }

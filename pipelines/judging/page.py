@@ -50,6 +50,8 @@ def write_report(
                 if found["reliability"]
             ],
             bar=BAR,
+            biases=_bias_rows(figures),
+            ensemble=_ensemble(figures),
             heat=_heat_rows(figures),
             maps=_maps(figures, content) if content else [],
         )
@@ -79,6 +81,24 @@ def report_table(figures: Figures) -> str:
             f"{_range(row['accuracy_with_ties'])} | {'-' if error is None else f'{error:.3f}'} |"
         )
     return "\n".join(lines) if figures["aspects"] else "there were no validation pairs"
+
+
+def _bias_rows(figures: Figures) -> list[dict[str, Any]]:
+    """Return what scores make of things that are no quality, one a row."""
+    return [
+        {"name": _title(aspect), "of": of, **measured}
+        for aspect, found in figures.get("bias", {}).items()
+        for of, measured in found.items()
+    ]
+
+
+def _ensemble(figures: Figures) -> dict[str, Any] | None:
+    """Return how far several models differ, an aspect a row; None: there is a single one."""
+    found = figures.get("ensemble")
+    if found is None:
+        return None
+    rows = [{"name": _title(name), **measured} for name, measured in found["aspects"].items()]
+    return {**found, "rows": rows}
 
 
 def _heat_rows(figures: Figures) -> list[dict[str, Any]]:

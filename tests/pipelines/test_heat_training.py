@@ -147,3 +147,20 @@ def test_a_turn_without_critiques_is_told_of_none(nano_wheel):
     names = {file.name for file in stores.checkpoints.path(checkpoint).iterdir()}
     assert not any("heat" in name or "critiques" in name for name in names)
     assert load_scorer(stores.checkpoints.path(checkpoint), device="cpu").heat_aspects == ()
+
+
+def test_the_page_shows_biases_and_how_far_models_differ(tmp_path):
+    found, page = {"mean": 0.62, "low": 0.5, "high": 0.7}, tmp_path / "page.html"
+    bias = {"pairs": 1500} | dict.fromkeys(("model", "people", "excess"), found)
+    differ = {"answers": 9, "pairs": 2345, "deviation": 0.31, "spread": 1.7, "agreed_right": None}
+    differ |= dict.fromkeys(("disputed", "mean_right", "bound_right"), found)
+    figures = {
+        "aspects": {}, "calibrations": {}, "bias": {"overall": {"motion": bias}},
+        "ensemble": {"members": 3, "lower_bound": 1.5, "aspects": {"overall": differ}},
+    }  # fmt: skip
+    names = {"turn": TURN, "checkpoint": "c"}
+    write_report(page, figures, names=names, real=False)
+    shown = page.read_text()
+    assert all(told in shown for told in ("motion", "+0.62", "How far 3 models differ", "2,345"))
+    write_report(page, {"aspects": {}, "calibrations": {}}, names=names, real=False)
+    assert not any(told in page.read_text() for told in ('id="biases"', 'id="ensemble"'))
