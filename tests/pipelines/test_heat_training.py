@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from annotation.results.critiques import CRITIQUE
+from backbone.films import write_film
 from backbone.pictures import read_png, write_png
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId
@@ -76,6 +77,17 @@ def test_a_map_is_drawn_red_where_it_is_hot_with_a_line_around_what_was_pointed_
     assert np.ptp(cold) == np.ptp(inside) == 0
     assert edge.tolist() == [255, 255, 255]
     assert (drawn == 255).all(-1).sum() == 2 * 2 * (64 + 60)
+
+
+def test_of_a_film_every_frame_has_its_own_map():
+    film = write_film(np.full((2, 32, 32, 3), 90, np.uint8))
+    heat = np.zeros((2, 2, 2))
+    heat[1, 0, 0] = 1.0
+    drawn = read_png(overlay_png(film, heat, np.zeros((2, 2, 2)))).astype(int)
+    assert drawn.shape == (128, 2 * 128 + 4, 3)
+    first, second = drawn[32, 32], drawn[32, 132 + 32]
+    assert np.ptp(first) == 0
+    assert second[0] > second[1] + 100
 
 
 @pytest.fixture(scope="module")
