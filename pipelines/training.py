@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, Digest, SnapshotId
@@ -49,7 +49,8 @@ class TrainingJob(BaseModel):
     snapshot_id: str
     prompts: str  # digest of the prompts' table
     generations: str  # digest of the generations' table
-    critiques: str | None = None  # digest of where people pointed; None: nobody did
+    # Digest of where people pointed. Where nobody did the run is named as if nobody could.
+    critiques: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
     policy: str  # checkpoint that training starts from
     reference: str | None = None  # the policy released last; for dpo
     configuration: dict[str, Any]
@@ -58,9 +59,7 @@ class TrainingJob(BaseModel):
     @property
     def digest(self) -> str:
         """Return what names this run: configuration, snapshot, parents and code."""
-        # Whoever learns from no critiques is called as before there were any.
-        unsaid = {"root", "pointer", *([] if self.critiques else ["critiques"])}
-        told = self.model_dump(mode="json", exclude=unsaid)
+        told = self.model_dump(mode="json", exclude={"root", "pointer"})
         return json_digest({**told, "code": code_version()})
 
 

@@ -155,6 +155,8 @@ def test_a_turn_without_critiques_is_told_of_none(nano_wheel):
     assert critiques_of(stores, TURN) is None
     assert critiques_of(stores, "turn-009") is None
     assert "heat" not in result_of(nano_wheel)
+    [job] = (nano_wheel / "jobs").glob(f"{TURN}-aspect_model-????????????.json")
+    assert "critiques" not in json.loads(job.read_text())
     checkpoint = CheckpointId(stores.catalogue.pointer(f"reward_models/aspect_model/{TURN}"))
     names = {file.name for file in stores.checkpoints.path(checkpoint).iterdir()}
     assert not any("heat" in name or "critiques" in name for name in names)
