@@ -17,6 +17,7 @@ from data_contracts.training import (
     TokenMark,
     TrainingCritique,
 )
+from reward_models import heat_trainer
 from reward_models.aspect_scorer import load_scorer
 from reward_models.aspect_trainer import train_aspects
 from reward_models.config import AspectConfig
@@ -137,6 +138,24 @@ def test_maps_survive_a_folder_and_damage_is_refused(trained, tmp_path):
     (tmp_path / "heat.safetensors").write_bytes(b"not weights")
     with pytest.raises(FlywheelError, match="no readable heat head"):
         HeatHead.load(tmp_path)
+
+
+def test_of_many_answers_and_tokens_some_are_drawn_by_lot(trained, monkeypatch):
+    bundle, backbone, sizes = pointing(), trained.scorer.backbone, []
+    sequences = read_sequences(bundle, backbone, splits=["train", "validation"], max_length=64)
+
+    def counted(known, shares):
+        sizes.append(known.shape)
+        return fit_heat(known, shares)
+
+    monkeypatch.setattr(heat_trainer, "fit_heat", counted)
+    monkeypatch.setattr(heat_trainer, "_VALUES", 120 * 97)
+    config = CONFIG.model_copy(update={"heat_answers": 60})
+    found = heat_trainer.learn_heat(bundle, backbone, sequences, config)
+    assert found.answers == len(found.critiques) == 60
+    assert sizes[0][1] == 97  # three depths of 32, and the likelihood
+    assert 90 < sizes[0][0] < 150  # of 240 tokens
+    assert found.report["overall"].heat.mean > 0.7
 
 
 def test_of_several_people_a_token_has_the_share_that_pointed_there(backbone):
