@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -105,6 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--head-learning-rate", type=float, default=5e-3)
+    parser.add_argument(
+        "--validate-by", choices=["text", "meaning"], default="text",
+        help="which prompts the calibration is fitted on: of other texts, or of other meanings",
+    )  # fmt: skip
+    parser.add_argument("--alone", action="store_true", help="leave out the model of one number")
     parser.add_argument("--backbone", type=Path, default=shipped_checkpoint())
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args(arguments)
@@ -135,6 +140,8 @@ def measure(seed: int, told: argparse.Namespace) -> dict[str, Any]:
     crew = draw_crew(12, rng=rng)
     backbone = Emu3Backbone.load(told.backbone, device="cpu")
     bundle = _bundle(_scenes(seen, draw_care(len(seen) * PICTURES, rng=rng), rng), crew, rng)
+    if told.validate_by == "meaning":
+        bundle = _split_by_meaning(bundle, seen, np.random.default_rng([seed, 8]))
     config = AspectConfig(
         max_steps=told.steps, learning_rate=told.learning_rate,
         head_learning_rate=told.head_learning_rate, device="cpu", seed=seed,
@@ -143,10 +150,10 @@ def measure(seed: int, told: argparse.Namespace) -> dict[str, Any]:
     overall = StudioBundle(
         table=bundle.table, texts=bundle.texts, media=bundle.media, aspects=("overall",)
     )
-    plain = train_reward(
+    plain = None if told.alone else train_reward(
         overall, backbone=backbone, watch=Watch(progress=_say),
         config=RewardConfig(max_steps=told.steps, learning_rate=1e-3, device="cpu", seed=seed),
-    )  # fmt: skip
+    ).scorer  # fmt: skip
     care = draw_care(len(test) * PICTURES, rng=rng)
     policies = {
         "the policy trained on": _scenes(test, care, rng),
@@ -164,7 +171,7 @@ def measure(seed: int, told: argparse.Namespace) -> dict[str, Any]:
         "validation": {name: asdict(found) for name, found in run.report.items()},
         "calibrations": {n: c.model_dump() for n, c in run.scorer.calibrations.items()},
         "held_out": {
-            name: _held_out(drawn, run.scorer, plain.scorer, backbone, crew, rng)
+            name: _held_out(drawn, run.scorer, plain, backbone, crew, rng)
             for name, drawn in policies.items()
         },
     }
@@ -202,11 +209,13 @@ def _held_out(
         [visual_prompt(text, base.grid) for text in texts],
         [base.completion(c) for c in base.tokenise(stack_pngs(drawn.pngs))],
     )
-    number = np.array(plain.score(texts, drawn.pngs))
+    beside = {"likelihood": np.asarray(likely)}
+    if plain is not None:
+        beside["reward model of one number"] = np.array(plain.score(texts, drawn.pngs))
     decided = np.abs(gap) > 1e-9
     found["beside it, overall against truth"] = {
         name: _agreement((values[first] - values[second])[decided], gap[decided])
-        for name, values in {"likelihood": likely, "reward model of one number": number}.items()
+        for name, values in beside.items()
     }
     return found
 
@@ -274,6 +283,22 @@ def _bundle(drawn: Drawn, crew: Crew, rng: np.random.Generator) -> StudioBundle:
         media=dict(zip(ids, drawn.pngs, strict=True)),
         aspects=ASPECTS,
     )
+
+
+def _split_by_meaning(
+    bundle: StudioBundle, asked: Sequence[Request], rng: np.random.Generator
+) -> StudioBundle:
+    """Validate on a fifth of the meanings, so that those prompts are as new as held-out ones."""
+    meanings = [tuple(sorted(_meaning(request))) for request in asked]
+    kinds = sorted(set(meanings))
+    kept = {kinds[i] for i in rng.permutation(len(kinds))[: len(kinds) // 5]}
+    split = [
+        "validation" if meanings[int(prompt[1:])] in kept else "train"
+        for prompt in bundle.table["prompt_id"].to_pylist()
+    ]
+    place = bundle.table.schema.get_field_index("split")
+    table = bundle.table.set_column(place, "split", pa.array(split))
+    return replace(bundle, table=table)
 
 
 def _same_prompt(pictures: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

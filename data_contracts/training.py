@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from data_contracts.conditioning import Skill
 from data_contracts.ids import Digest, GenerationId, PairId, PromptId, SnapshotId
@@ -19,6 +19,29 @@ class TrainingPair:
     aspect: str
     target: float  # what training aims at, in [.5, 1]
     weight: float  # how much training should care, in [0, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenMark:
+    """One place in a picture or film: some cells of a grid, some frames, or cells in some frames.
+
+    None stands for all of them; a mark has *cells* with their *grid*, or *frames*, or both.
+    """
+
+    cells: tuple[int, ...] | None = None  # row by row from 0
+    grid: tuple[int, int] | None = None  # (rows, columns) that *cells* count in
+    frames: tuple[int, int] | None = None  # [first, past the last], from 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingCritique:
+    """Where one person pointed in one generation because of one aspect: ids and masks alone."""
+
+    critique_id: str
+    prompt_id: PromptId
+    generation_id: GenerationId
+    aspect: str
+    marks: tuple[TokenMark, ...]  # at least one
 
 
 class TrainingBundle(Protocol):
@@ -49,6 +72,15 @@ class TrainingBundle(Protocol):
         ...
 
 
+@runtime_checkable
+class CritiqueBundle(Protocol):
+    """A training bundle that also knows where people pointed."""
+
+    def critiques(self, split: str) -> Sequence[TrainingCritique]:
+        """Return the critiques of generations that pairs of *split* name, in a fixed order."""
+        ...
+
+
 class Scorer(Protocol):
     """How good a generation is for its prompt, on one fixed scale; higher is better.
 
@@ -71,4 +103,24 @@ class AspectScorer(Protocol):
         self, prompts: Sequence[str], contents: Sequence[bytes]
     ) -> Mapping[str, Sequence[float]]:
         """Score *contents[i]* as an answer to *prompts[i]*, by aspect, each on its own scale."""
+        ...
+
+
+@runtime_checkable
+class HeatScorer(Protocol):
+    """A scorer that also says where a generation is bad."""
+
+    @property
+    def heat_aspects(self) -> tuple[str, ...]:
+        """Return the aspects that it has maps of; none where nobody ever pointed."""
+        ...
+
+    def heat_maps(
+        self, prompts: Sequence[str], contents: Sequence[bytes]
+    ) -> Mapping[str, Sequence[Any]]:
+        """Return by aspect a map of each of *contents*: an array over its visual tokens.
+
+        (rows, columns) of a picture, (frames, rows, columns) of a film, no rows of a text; each
+        value is the chance that a person who points at anything would point there.
+        """
         ...

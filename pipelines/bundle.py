@@ -12,8 +12,9 @@ from data_contracts.conditioning import Skill
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest, GenerationId, PromptId, SnapshotId
 from data_contracts.labels import GENERAL, Label
-from data_contracts.training import TrainingPair
+from data_contracts.training import TrainingCritique, TrainingPair
 from pipelines.intake.skills import skills_by_id
+from pipelines.judging.critiques import training_critiques
 from pipelines.stores import Stores, open_snapshot
 
 _COLUMNS: Final = (
@@ -42,6 +43,7 @@ class SnapshotBundle:
         skills: Digest | None = None,
         clearance: Label = GENERAL,
         aspects: Collection[str] | None = None,
+        critiques: Digest | None = None,
     ) -> None:
         """Open a snapshot; of its pairs only those of *aspects*, where it has any of them.
 
@@ -52,7 +54,8 @@ class SnapshotBundle:
         there = set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist())
         self.aspects = sorted(there & set(aspects or ()) or there)
         self.is_whole = set(self.aspects) == there  # no pair is left out
-        for digest in (prompts, generations, *([skills] if skills else [])):
+        self._critiques = critiques
+        for digest in (prompts, generations, *(d for d in (skills, critiques) if d)):
             stores.catalogue.check_readable(digest, clearance)
         texts = stores.derived.read(prompts, columns=["prompt_id", "text"])
         self._texts = dict(zip(*(c.to_pylist() for c in texts.columns), strict=True))
@@ -91,6 +94,17 @@ class SnapshotBundle:
         )
         columns = rows.sort_by("pair_id").select(list(_COLUMNS)).to_pylist()
         return [TrainingPair(**row) for row in columns]
+
+    def critiques(self, split: str) -> Sequence[TrainingCritique]:
+        """Return where people pointed in generations that the pairs of *split* name."""
+        if self._critiques is None:
+            return []
+        prompts = {
+            generation: pair.prompt_id
+            for pair in self.pairs(split)
+            for generation in (pair.chosen_id, pair.rejected_id)
+        }
+        return training_critiques(self._stores.derived.read(self._critiques), prompts)
 
     def prompt_text(self, prompt_id: PromptId) -> str:
         """Return what was asked."""

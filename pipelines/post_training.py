@@ -25,6 +25,7 @@ ASSETS: Final[Mapping[Kind, str]] = {
 POST_TRAINING: Final = "post_training"
 OTHER_REWARD_MODEL: Final = "other_reward_model"
 SNAPSHOT: Final = "preferences/preference_snapshot"
+CRITIQUES: Final = "annotation/critiques"
 _CONFIGURATIONS: Final[Mapping[Kind, type[TrainingConfig]]] = {
     "reward": RewardConfig,
     "aspects": AspectConfig,
@@ -116,6 +117,14 @@ def skills_of(stores: Stores, turn: str) -> str | None:
     return found
 
 
+def critiques_of(stores: Stores, turn: str) -> str | None:
+    """Return the table of where people pointed in *turn*; None: nobody did, or nobody was asked."""
+    found = stores.catalogue.pointer(f"{CRITIQUES}/{turn}")
+    if found is None or not stores.derived.read(Digest(found), columns=["critique_id"]).num_rows:
+        return None
+    return found
+
+
 def asked_under(stores: Stores, turn: str) -> tuple[str | None, str | None]:
     """Return the tables of generations and skills that say how *turn*'s prompts were asked.
 
@@ -171,6 +180,7 @@ def resolve_job(
         prompts=stands(stores, "artifacts/prompts", turn),
         generations=generations_of(stores, turn),
         skills=skills_of(stores, turn),
+        critiques=critiques_of(stores, turn) if kind == "aspects" else None,
         policy=policy,
         reference=reference,
         configuration=configuration.model_dump(),

@@ -40,6 +40,8 @@ class StudioConfig(_Settings):
     bot_share: float = Field(default=0.01, ge=0, le=0.5)
     annotators: int = Field(default=12, ge=1)
     answers_per_task: int = Field(default=3, ge=1)
+    # Share of ratings after which a simulated annotator points at what is wrong: heat maps need it.
+    pointing: float = Field(default=0.0, ge=0, le=1)
     heldout_prompts: int = Field(default=300, ge=4)
     # Files of conf/skills, without .toml. Without any, settings are named as if there never were.
     skills: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)

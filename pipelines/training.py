@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -50,6 +51,8 @@ class TrainingJob(BaseModel):
     generations: str  # digest of the generations' table
     # Digest of the skills' table. Where there are none the run is named as if there never were.
     skills: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
+    # Digest of where people pointed. Where nobody did the run is named as if nobody could.
+    critiques: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
     policy: str  # checkpoint that training starts from
     reference: str | None = None  # the policy released last; for dpo
     configuration: dict[str, Any]
@@ -78,6 +81,7 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         generations=Digest(job.generations),
         skills=None if job.skills is None else Digest(job.skills),
         aspects=learned_aspects(job.kind),
+        critiques=None if job.critiques is None else Digest(job.critiques),
     )
     save, seen, figures = TRAINERS[job.kind](job, stores, bundle, watch)
     if _rank():
@@ -86,12 +90,13 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         raise TrainingStopped("stopped before the checkpoint was stored; start it again")
     parents = [job.policy, *([job.reference] if job.reference else [])]
     manifest = stores.checkpoints.manifest(CheckpointId(job.policy))
-    snapshot = stores.catalogue.object(job.snapshot_id)
+    evidence = [job.snapshot_id, *([job.critiques] if job.critiques else [])]
+    learned = [stores.catalogue.object(each) for each in evidence]
     fields = CheckpointFields(
         kind=job.kind,
-        parents=tuple(sorted({*parents, job.snapshot_id})),
-        label=tuple(sorted(snapshot.label.owners | set(manifest.label))),
-        label_epoch=max(snapshot.label_epoch, manifest.label_epoch),
+        parents=tuple(sorted({*parents, *evidence})),
+        label=tuple(sorted(set(manifest.label).union(*(each.label.owners for each in learned)))),
+        label_epoch=max(manifest.label_epoch, *(each.label_epoch for each in learned)),
         code_version=code_version(),
         configuration_digest=job.digest,
         modalities=manifest.modalities,
@@ -101,7 +106,9 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
         save(writer.folder)
         (writer.folder / "samples_seen.json").write_text(json.dumps(seen), "utf-8")
     stores.catalogue.register(
-        writer.checkpoint_id, "checkpoint", [*parents, Parent(job.snapshot_id, "evidence")]
+        writer.checkpoint_id,
+        "checkpoint",
+        [*parents, *(Parent(each, "evidence") for each in evidence)],
     )
     stores.catalogue.swap_pointer(
         job.pointer,
@@ -181,24 +188,28 @@ def _train_reward(
 def _train_aspects(
     job: TrainingJob, stores: Stores, bundle: SnapshotBundle, watch: "Watch"
 ) -> Trained:
+    from pipelines.judging.result import aspect_result, save_aspects
     from pipelines.policies import stored_policy
     from pipelines.reading import read_once
-    from reward_models.aspect_trainer import train_aspects
     from reward_models.config import AspectConfig
+    from reward_models.ensemble_trainer import train_ensemble
 
     policy, config = stored_policy(stores, job.policy), AspectConfig(**job.configuration)
-    run = train_aspects(
+    run = train_ensemble(
         bundle,
         backbone=policy,
         config=config,
         watch=watch,
         sequences=read_once(stores, bundle, policy, max_length=config.max_length),
     )
-    figures = _figures(run.curves, run.seconds) | {
-        "aspects": {name: asdict(found) for name, found in run.report.items()},
-        "calibrations": {n: c.model_dump() for n, c in run.scorer.calibrations.items()},
+    curves = {
+        f"{name}{'' if number == 1 else f' of {number}'}": points
+        for number, member in enumerate(run.members, start=1)
+        for name, points in member.curves.items()
     }
-    return run.scorer.save, _names(run.samples_seen), figures
+    seen = [names for member in run.members for names in _names(member.samples_seen)]
+    figures = _figures(curves, sum(member.seconds for member in run.members))
+    return partial(save_aspects, run), seen, figures | aspect_result(run)
 
 
 Trainer = Callable[[TrainingJob, Stores, SnapshotBundle, "Watch"], Trained]

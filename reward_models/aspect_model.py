@@ -120,6 +120,22 @@ class Emu3AspectModel(Emu3PreTrainedModel):
         self.standard(known.float())
         self.standard.eval()
 
+    @torch.inference_mode()
+    def read_tokens(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Return (n, length, known) what the trunk knows of each token, the answer not averaged.
+
+        States of three depths, then the token's own log-likelihood (0 of the first). Tokens look
+        back alone, so that neither padding on the right nor a query changes any of it.
+        """
+        states = self.model.text_model(
+            input_ids=input_ids, use_cache=False, output_hidden_states=True
+        )
+        known = [states.hidden_states[d] for d in _depths(len(states.hidden_states) - 1)]
+        logits = self.lm_head(states.last_hidden_state[:, :-1]).float()
+        chance = logits.log_softmax(-1).gather(-1, input_ids[:, 1:, None])[..., 0]
+        likelihood = torch.nn.functional.pad(chance, (1, 0))[..., None]
+        return torch.cat([*(each.float() for each in known), likelihood], -1)
+
     def _read(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, completion: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

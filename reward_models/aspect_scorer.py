@@ -16,6 +16,9 @@ from data_contracts.errors import FlywheelError
 from reward_models.aspect_calibration import AspectCalibration
 from reward_models.aspect_model import Emu3AspectModel
 from reward_models.checkpoint import load_checkpoint
+from reward_models.critiques import map_shape, visual_places
+from reward_models.ensemble import EnsembleCard, EnsembleScorer
+from reward_models.heat import HeatHead, read_places
 from reward_models.preferences import FloatArray
 from reward_models.scorer import RewardScorer
 from reward_models.sequences import IntArray, Sequences, read_answers
@@ -50,8 +53,8 @@ class AspectRewardScorer:
     """Scores answers aspect by aspect, each on one fixed scale.
 
     Implements `data_contracts.training.Scorer` (its score is that of "overall", or the mean over
-    all aspects where people were not asked for it) and `AspectScorer`. The same prompts and
-    contents give the same scores.
+    all aspects where people were not asked for it), `AspectScorer` and `HeatScorer`. The same
+    prompts and contents give the same scores.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class AspectRewardScorer:
         max_length: int,
         batch_size: int = 64,
         calibrations: Mapping[str, AspectCalibration] | None = None,
+        heat: HeatHead | None = None,
     ) -> None:
         self.backbone = backbone
         self.name = name
@@ -70,6 +74,7 @@ class AspectRewardScorer:
         self.max_length = max_length
         self.batch_size = batch_size
         self.calibrations = {a: AspectCalibration() for a in aspects} | dict(calibrations or {})
+        self.heat = heat
 
     @classmethod
     def load(cls, folder: Path, *, device: str | None = None) -> "AspectRewardScorer":
@@ -96,6 +101,7 @@ class AspectRewardScorer:
             max_length=card.max_length,
             batch_size=card.batch_size,
             calibrations=card.calibrations,
+            heat=HeatHead.load(folder),
         )
 
     def save(self, folder: Path) -> None:
@@ -112,6 +118,8 @@ class AspectRewardScorer:
         )
         text = json.dumps(card.model_dump(), indent=2, sort_keys=True)
         (folder / _CARD).write_text(text + "\n", encoding="utf-8")
+        if self.heat is not None:
+            self.heat.save(folder)
 
     def judge(self, prompts: Sequence[str], contents: Sequence[bytes]) -> dict[str, Judgement]:
         """Judge *contents[i]* (PNG or UTF-8 text) as an answer to *prompts[i]*, by aspect.
@@ -147,15 +155,56 @@ class AspectRewardScorer:
         """Return scores of "overall"; raises as `judge` does."""
         return self.score_aspects(prompts, contents)[OVERALL]
 
+    @property
+    def heat_aspects(self) -> tuple[str, ...]:
+        """Return the aspects that there are heat maps of, "overall" among them; none: no maps."""
+        return self.heat.aspects if self.heat is not None else ()
 
-def load_scorer(folder: Path, *, device: str | None = None) -> AspectRewardScorer | RewardScorer:
-    """Load whichever reward model was saved in *folder*.
+    def heat_maps(
+        self, prompts: Sequence[str], contents: Sequence[bytes]
+    ) -> dict[str, list[FloatArray]]:
+        """Return by aspect where each of *contents* is bad: chances over its visual tokens.
+
+        (rows, columns) of a picture, (frames, rows, columns) of a film, (0, columns) of a text.
+        A value is the chance that somebody who points because of the aspect points there; how bad
+        the whole is, the scores say.
+
+        Raises:
+            FlywheelError: media that cannot be read, or nobody pointed when the model was trained.
+            ShapeError: *prompts* and *contents* differ in length.
+        """
+        if self.heat is None:
+            raise FlywheelError(
+                f"{self.name}: it has no heat maps, for it was trained without critiques; train a "
+                "reward model of aspects on a turn whose annotators pointed at what is wrong"
+            )
+        answers = read_answers(prompts, contents, self.backbone, max_length=self.max_length)
+        rows, visual = np.arange(len(contents)), self.backbone.ids.visual
+        places = [visual_places(answers, int(row), visual) for row in rows]
+        read = read_places(self.backbone, answers, rows, places, batch_size=self.batch_size)
+        found = {i: self.heat.chances(known) for i, known in read}
+        shapes = [map_shape(len(each), self.backbone.grid) for each in places]
+        return {
+            aspect: [found[i][aspect].reshape(shape) for i, shape in enumerate(shapes)]
+            for aspect in self.heat.aspects
+        }
+
+
+def load_scorer(
+    folder: Path, *, device: str | None = None
+) -> AspectRewardScorer | RewardScorer | EnsembleScorer:
+    """Load whichever reward model was saved in *folder*, or several that are asked together.
 
     Raises:
-        FlywheelError: neither was.
+        FlywheelError: none was, or a member is missing.
     """
-    kind = AspectRewardScorer if (folder / _CARD).is_file() else RewardScorer
-    return kind.load(folder, device=device)
+    if not (folder / _CARD).is_file():
+        return RewardScorer.load(folder, device=device)
+    first, card = AspectRewardScorer.load(folder, device=device), EnsembleCard.read(folder)
+    if card is None:
+        return first
+    others = [AspectRewardScorer.load(folder / name, device=device) for name in card.others]
+    return EnsembleScorer([first, *others], doubt=card.lower_bound)
 
 
 @torch.inference_mode()

@@ -12,12 +12,14 @@ from trl import RewardTrainer
 
 from backbone.emu3 import Emu3Backbone
 from data_contracts.training import TrainingBundle
-from reward_models.aspect_calibration import AspectCalibration, fit_aspect_calibration
 from reward_models.aspect_model import aspect_model_from
 from reward_models.aspect_pairs import AspectRows, aspect_rows
-from reward_models.aspect_report import AspectFigures, JudgedPairs, aspect_figures
-from reward_models.aspect_scorer import AspectRewardScorer, answer_batch, raw_judgements
+from reward_models.aspect_report import AspectFigures
+from reward_models.aspect_scorer import AspectRewardScorer, answer_batch
+from reward_models.aspect_validation import validated
+from reward_models.bias_report import Bias
 from reward_models.config import AspectConfig
+from reward_models.heat_trainer import HeatRun, learn_heat
 from reward_models.preferences import training_order
 from reward_models.sequences import Sequences, read_sequences
 from reward_models.session import (
@@ -44,6 +46,8 @@ class AspectRun:
     scorer: AspectRewardScorer
     curves: Curves
     report: dict[str, AspectFigures]  # aspects with validation pairs
+    bias: dict[str, dict[str, Bias]]  # the same aspects: what scores make of length, of motion
+    heat: HeatRun | None  # None: people pointed in too few answers
     samples_seen: tuple[tuple[int, tuple[str, ...]], ...]  # (step from 1, pair names)
     seconds: float  # wall clock; differs from run to run
 
@@ -59,7 +63,8 @@ def train_aspects(
     """Train a reward model of every aspect that *bundle*'s training pairs name.
 
     Args:
-        bundle: pairs and content; the validation split fits the calibration.
+        bundle: pairs and content; the validation split fits the calibration. Where it knows
+            critiques too, the model also learns heat maps, which change nothing else of it.
         backbone: whose trunk, language head and tokenizer the model starts with.
         config: how.
         watch: who looks on, and where states are kept.
@@ -105,7 +110,8 @@ def train_aspects(
         finally:
             restore_forward(model)
     model.eval()
-    calibrations, report = _validated(bundle, trained, sequences, rows.aspects, config)
+    found = validated(bundle, trained, sequences, rows.aspects, config)
+    heat = learn_heat(bundle, trained, sequences, config)
     return AspectRun(
         scorer=AspectRewardScorer(
             trained,
@@ -113,10 +119,13 @@ def train_aspects(
             aspects=rows.aspects,
             max_length=config.max_length,
             batch_size=config.score_batch_size,
-            calibrations=calibrations,
+            calibrations=found.calibrations,
+            heat=None if heat is None else heat.head,
         ),
+        heat=heat,
+        bias=found.bias,
         curves=book.curves,
-        report=report,
+        report=found.report,
         samples_seen=tuple(
             (step, tuple(rows.names[r] for r in rows.of(groups)))
             for step, groups in enumerate(order, start=1)
@@ -209,62 +218,3 @@ def _measure_units(
     some = rng.choice(answers, min(len(answers), config.standard_answers), replace=False)
     batch = answer_batch(sequences, np.sort(some))
     trained.model.measure_units(**{k: v.to(trained.device) for k, v in batch.items()})
-
-
-def _validated(
-    bundle: TrainingBundle,
-    trained: Emu3Backbone,
-    sequences: Sequences,
-    aspects: tuple[str, ...],
-    config: AspectConfig,
-) -> tuple[dict[str, AspectCalibration], dict[str, AspectFigures]]:
-    """Return each aspect's calibration and report; aspects without pairs keep the model's width."""
-    widths = dict(zip(aspects, trained.model.widths.tolist(), strict=True))
-    calibrations = {name: AspectCalibration(width=width) for name, width in widths.items()}
-    judged = {p.aspect for p in bundle.pairs("validation") if p.weight > 0} & set(aspects)
-    if not judged:
-        return calibrations, {}
-    rows = aspect_rows(bundle, sequences, split="validation", aspects=aspects)
-    used, place = np.unique(np.stack([rows.chosen, rows.rejected]), return_inverse=True)
-    place = place.reshape(2, -1)
-    mean, _ = raw_judgements(
-        trained, sequences, used, aspects=len(aspects), batch_size=config.score_batch_size
-    )
-    tokens = np.log(sequences.completion_lengths(used).astype(float))
-    halves = _halves(rows.prompts)
-    report = {}
-    for k, name in enumerate(aspects):
-        mine = rows.aspect == k
-        if not mine.any():
-            continue
-        sides, where = place[:, mine], halves[mine]
-        pairs = JudgedPairs(
-            # A scorer's users see means alone, so these are what is calibrated.
-            margin=mean[sides[0], k] - mean[sides[1], k],
-            longer=tokens[sides[0]] - tokens[sides[1]],
-            masses=rows.masses[mine],
-            weight=rows.weight[mine],
-            prompts=np.array(rows.prompts)[mine],
-            skills=np.array(rows.skills)[mine],
-        )
-        centre = float(mean[:, k].mean())
-        fitted = [_fit(pairs.only(where == half), centre, widths[name]) for half in (0, 1)]
-        # Each half is judged by what the other one taught.
-        report[name] = aspect_figures(
-            pairs, calibrated=(fitted[1], fitted[0]), half=where,
-            rng=np.random.default_rng(config.seed), resamples=config.resamples,
-        )  # fmt: skip
-        calibrations[name] = _fit(pairs, centre, widths[name])
-    return calibrations, report
-
-
-def _fit(pairs: JudgedPairs, centre: float, width: float) -> AspectCalibration:
-    return fit_aspect_calibration(
-        pairs.margin, pairs.longer, pairs.masses, pairs.weight, centre=centre, width=width
-    )
-
-
-def _halves(prompts: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Put every other prompt into the other half."""
-    _, number = np.unique(np.array(prompts), return_inverse=True)
-    return (number % 2).astype(np.int64)

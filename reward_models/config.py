@@ -52,5 +52,8 @@ class AspectConfig(TrainingConfig):
     max_steps: int = Field(default=100, ge=1)
     answers: int = Field(default=12, ge=2)  # of a prompt read together; more make several rows
     standard_answers: int = Field(default=256, ge=8)  # by which units are measured
+    members: int = Field(default=1, ge=1, le=16)  # models with other seeds, asked together
+    lower_bound: float = Field(default=1.0, ge=0, le=10)  # deviations that several take off
+    heat_answers: int = Field(default=1024, ge=8)  # that people pointed in, read for heat maps
     score_batch_size: int = Field(default=64, ge=1)
     resamples: int = Field(default=1000, ge=100)  # of the report's intervals

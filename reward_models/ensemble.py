@@ -1,14 +1,55 @@
 """Several models of one kind: where they disagree, an answer is worth less than it looks."""
 
+import json
+import sys
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import FlywheelError
-from data_contracts.training import AspectScorer, Scorer
+from data_contracts.training import AspectScorer, HeatScorer, Scorer
 
 OVERALL: Final = "overall"
+_CARD: Final = "ensemble.json"
+
+
+class EnsembleCard(BaseModel):
+    """What makes a folder with one scorer in it, and others in folders below, an ensemble."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: int = Field(ge=2, le=16)
+    lower_bound: float = Field(ge=0)
+
+    @property
+    def others(self) -> list[str]:
+        """Return the folders of all members but the first."""
+        return [f"member-{number}" for number in range(2, self.members + 1)]
+
+    def write(self, folder: Path) -> None:
+        """Write the card beside the first member."""
+        text = json.dumps(self.model_dump(), indent=2, sort_keys=True)
+        (folder / _CARD).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "EnsembleCard | None":
+        """Read the card; None: a scorer is alone there.
+
+        Raises:
+            FlywheelError: the card is damaged.
+        """
+        if not (folder / _CARD).is_file():
+            return None
+        try:
+            return cls.model_validate_json((folder / _CARD).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise FlywheelError(
+                f"{folder.name}: no readable {_CARD} ({type(error).__name__}); "
+                "train the reward model of aspects anew"
+            ) from error
 
 
 class EnsembleScorer:
@@ -55,6 +96,25 @@ class EnsembleScorer:
     def score(self, prompts: Sequence[str], contents: Sequence[bytes]) -> list[float]:
         """Return lower bounds of "overall"."""
         return self.score_aspects(prompts, contents)[OVERALL]
+
+    @property
+    def max_length(self) -> int:
+        """Return how many tokens every member reads whole; a member without a limit reads all."""
+        return min(int(getattr(member, "max_length", sys.maxsize)) for member in self.members)
+
+    @property
+    def heat_aspects(self) -> tuple[str, ...]:
+        """Return the aspects that every member has heat maps of."""
+        known = [m.heat_aspects if isinstance(m, HeatScorer) else () for m in self.members]
+        return tuple(name for name in known[0] if all(name in each for each in known))
+
+    def heat_maps(self, prompts: Sequence[str], contents: Sequence[bytes]) -> dict[str, list[Any]]:
+        """Return the mean of the members' maps; each raises as its own `heat_maps` does."""
+        said = [m.heat_maps(prompts, contents) for m in self.members if isinstance(m, HeatScorer)]
+        return {
+            name: [np.mean(maps, axis=0) for maps in zip(*(s[name] for s in said), strict=True)]
+            for name in self.heat_aspects
+        }
 
 
 def _said(

@@ -36,6 +36,9 @@ class AspectChanges(TrainingChanges):
     head_learning_rate: float | None = None
     answers: int | None = None
     standard_answers: int | None = None
+    members: int | None = None
+    lower_bound: float | None = None
+    heat_answers: int | None = None
     score_batch_size: int | None = None
     resamples: int | None = None
 

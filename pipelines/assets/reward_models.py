@@ -5,11 +5,14 @@ from pathlib import Path
 import dagster as dg
 
 from data_contracts.ids import CheckpointId
+from data_contracts.labels import GENERAL
 from pipelines.assets.backbone import backbone_pointer
 from pipelines.assets.launchpad import AspectChanges, RewardChanges
 from pipelines.assets.turns import TURNS
+from pipelines.judging.content import generation_reader
 from pipelines.judging.page import report_table, write_report
 from pipelines.orchestrator import POOL
+from pipelines.post_training import generations_of
 from pipelines.resources import Wheel
 from pipelines.train_launch import current, train
 
@@ -33,7 +36,10 @@ def reward_model(
     return train(context, pipes, wheel, kind="reward", changes=config)
 
 
-@dg.asset(deps=INPUTS, kinds={"torch"}, pool=POOL, **_KEY)
+@dg.asset(
+    deps=[*INPUTS, dg.AssetKey(["annotation", "critiques"])],
+    kinds={"torch"}, pool=POOL, **_KEY,
+)  # fmt: skip
 def aspect_model(
     context: dg.AssetExecutionContext,
     config: AspectChanges,
@@ -42,6 +48,7 @@ def aspect_model(
 ) -> dg.MaterializeResult:
     """A reward model that tells aspects apart, with ties; calibrated on validation pairs.
 
+    Where annotators pointed at what is wrong, it also says where a generation is bad.
     Missing unless this wheel's gate asks it, or the job other_reward_model trained it.
     """
     return train(context, pipes, wheel, kind="aspects", changes=config)
@@ -62,6 +69,7 @@ def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
         figures,
         names={"turn": turn, "checkpoint": checkpoint[:12]},
         real=wheel.settings.evidence == "real",
+        content=generation_reader(stores, generations_of(stores, turn), GENERAL),
     )
     return dg.MaterializeResult(
         metadata={

@@ -56,6 +56,9 @@ def train(
             ],
             ["digest", seen["digest"][:12]],
         ]
+        if seen["members"] > 1:
+            models = f"{seen['members']}; one was rehearsed, time and memory are for all"
+            rows.insert(-1, ["models", models])
         reply(seen, in_columns(["dry run", ""], rows), as_json=as_json)
         return
     try:

@@ -1,10 +1,15 @@
 """The report card of a reward model of aspects: a self-contained page, and a table for Dagster."""
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
+from backbone.media import as_png
 from pipelines.judging.diagram import reliability_diagram
+from pipelines.judging.overlay import overlay_png
 from pipelines.report.environment import page_environment
 from reward_models.aspect_report import FEWEST
 
@@ -13,7 +18,17 @@ BAR: Final = 0.05  # expected calibration error
 TOO_FEW: Final = f"too few: an interval needs {FEWEST} validation prompts"
 
 
-def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real: bool) -> None:
+Content = Callable[[str], bytes]  # of a generation, by its id
+
+
+def write_report(
+    file: Path,
+    figures: Figures,
+    *,
+    names: Mapping[str, str],
+    real: bool,
+    content: Content | None = None,
+) -> None:
     """Write the page of one training's result; it appears whole or not at all.
 
     Args:
@@ -21,6 +36,7 @@ def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real
         figures: the result: *aspects* with what was measured, *calibrations* by aspect.
         names: turn and checkpoint, as people see them.
         real: whether people answered; else the page says that all is simulated.
+        content: reads what heat maps are drawn over; None draws none.
     """
     page = (
         page_environment("pipelines.judging")
@@ -38,6 +54,10 @@ def write_report(file: Path, figures: Figures, *, names: Mapping[str, str], real
             ],
             bar=BAR,
             too_few=TOO_FEW,
+            biases=_bias_rows(figures),
+            ensemble=_ensemble(figures),
+            heat=_heat_rows(figures),
+            maps=_maps(figures, content) if content else [],
         )
     )
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +102,57 @@ def report_table(figures: Figures) -> str:
         for row in skills
     ]
     return "\n".join(lines) if figures["aspects"] else "there were no validation pairs"
+
+
+def _bias_rows(figures: Figures) -> list[dict[str, Any]]:
+    """Return what scores make of things that are no quality, one a row."""
+    return [
+        {"name": _title(aspect), "of": of, **measured}
+        for aspect, found in figures.get("bias", {}).items()
+        for of, measured in found.items()
+    ]
+
+
+def _ensemble(figures: Figures) -> dict[str, Any] | None:
+    """Return how far several models differ, an aspect a row; None: there is a single one."""
+    found = figures.get("ensemble")
+    if found is None:
+        return None
+    rows = [{"name": _title(name), **measured} for name, measured in found["aspects"].items()]
+    return {**found, "rows": rows}
+
+
+def _heat_rows(figures: Figures) -> list[dict[str, Any]]:
+    """Return how well heat maps find what people pointed at, an aspect a row."""
+    found = figures.get("heat", {}).get("aspects", {})
+    return [{"name": _where(name), **measured} for name, measured in found.items()]
+
+
+def _maps(figures: Figures, content: Content) -> list[dict[str, Any]]:
+    """Return the examples, a generation each: as it is, and with its map of every aspect."""
+    shown: dict[str, dict[str, Any]] = {}
+    for each in figures.get("heat", {}).get("examples", []):
+        generation = each["generation_id"]
+        if generation not in shown:
+            plain = as_png(content(generation))
+            shown[generation] = {"picture": _address(plain), "maps": []}
+        heat, pointed = (np.reshape(each[name], each["shape"]) for name in ("heat", "pointed"))
+        shown[generation]["maps"].append(
+            {
+                "name": _where(each["aspect"]),
+                "picture": _address(overlay_png(content(generation), heat, pointed)),
+                "most": float(heat.max()),
+            }
+        )
+    return list(shown.values())
+
+
+def _where(aspect: str) -> str:
+    return "any aspect" if aspect == "overall" else _title(aspect)
+
+
+def _address(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _headline(figures: Figures) -> str:

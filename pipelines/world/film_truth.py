@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from data_contracts.errors import ShapeError
 from pipelines.world.film_requests import FilmRequest
+from pipelines.world.flaws import Flaw
 from pipelines.world.scenes import OBJECT, RASTER
 from pipelines.world.truth import (
     Scene,
@@ -58,6 +59,41 @@ def judge_films(films: npt.NDArray[np.uint8], requests: list[FilmRequest]) -> Tr
             [bool(s[0].things) and all(frame.has_ground for frame in s) for s in scenes], bool
         ),
     )
+
+
+def film_flaws(films: npt.NDArray[np.uint8], requests: list[FilmRequest]) -> list[tuple[Flaw, ...]]:
+    """Return in which frames each of (n, frames, 32, 32, 3) films is wrong, and in which aspect."""
+    count, found = films.shape[1], []
+    for film, request in zip(films, requests, strict=True):
+        scenes, night = read_scenes(film), is_night(film)
+        steps = list(pairwise(scenes))
+        wrong = {
+            ("prompt_alignment", "missing_object"): [
+                _first(s, request.mover.colour, request.mover.shape) is None for s in scenes
+            ],
+            ("physical_plausibility", "floating"): [
+                any(not (rests(t, s.things) or _falls(t, scenes, k)) for t in s.things)
+                for k, s in enumerate(scenes)
+            ],
+            ("aesthetics", "noise"): [aesthetics(s) < 1 for s in scenes],
+            ("temporal_consistency", "jump"): [False]
+            + [_kept(a.things, b.things) < max(len(a.things), len(b.things)) for a, b in steps],
+            ("temporal_consistency", "flicker"): [False, *(night[1:] != night[:-1]).tolist()],
+        }
+        found.append(
+            tuple(
+                Flaw(aspect=aspect, reason_code=code, frames=run)
+                for (aspect, code), bad in wrong.items()
+                for run in _runs(bad, count)
+            )
+        )
+    return found
+
+
+def _runs(bad: list[bool], count: int) -> list[tuple[int, int]]:
+    """Return [first, past the last] of each run of bad frames."""
+    edges = np.flatnonzero(np.diff(np.array([False, *bad, False]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if a < count]
 
 
 def _each(values: Iterable[float]) -> npt.NDArray[np.float64]:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from data_contracts.errors import FlywheelError
 from pipelines.world.diversity import film_distance, layout_distance
 from pipelines.world.film_requests import FILM_HEADERS, every_film_request, parse_film_request
-from pipelines.world.film_truth import judge_films
+from pipelines.world.film_truth import film_flaws, judge_films
 from pipelines.world.films import FRAMES, draw_film
+from pipelines.world.flaws import Flaw, picture_flaws
 from pipelines.world.prompts import HEADERS, every_request, parse_request
 from pipelines.world.scenes import draw_scene
 from pipelines.world.truth import Truth, is_night, judge
@@ -33,6 +34,7 @@ class Medium:
     parse: Callable[[str], Any]
     draw: Callable[..., Media]  # (request, *, care, rng)
     judge: Callable[[Media, list[Any]], Truth]
+    flaws: Callable[[Media, list[Any]], list[tuple[Flaw, ...]]]  # where each is wrong
     night: Callable[[Media], Bools]  # (n,) of its sky, of a film in its first frame
     distance: Callable[[Media, Media], Floats]
 
@@ -50,6 +52,7 @@ PICTURES: Final = Medium(
     parse=parse_request,
     draw=draw_scene,
     judge=judge,
+    flaws=picture_flaws,
     night=is_night,
     distance=layout_distance,
 )
@@ -62,6 +65,7 @@ FILMS: Final = Medium(
     parse=parse_film_request,
     draw=draw_film,
     judge=judge_films,
+    flaws=film_flaws,
     night=lambda films: is_night(films[:, 0]),
     distance=film_distance,
 )

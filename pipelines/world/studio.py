@@ -20,6 +20,7 @@ from pipelines.settings import WheelSettings
 from pipelines.world.annotators import Crew, answer_tasks, draw_crew
 from pipelines.world.event_log import visits_to_events
 from pipelines.world.medium import Media, Medium, medium_of
+from pipelines.world.pointing import point_at
 from pipelines.world.skills import SkillIds, followed, guided_truth, studio_skills
 from pipelines.world.truth import Truth
 from pipelines.world.users import (
@@ -49,6 +50,7 @@ class StudioSettings:
     bot_share: float = 0.01
     annotators: int = 12
     answers_per_task: int = 3
+    pointing: float = 0.0  # share of ratings after which annotators point at what is wrong
     heldout_prompts: int = 300
     modality: str = "image"  # or video
     skills: tuple[str, ...] = ()  # files of conf/skills; some users work under each
@@ -206,7 +208,7 @@ class Studio:
     ) -> pa.Table:
         """Let the annotators answer *tasks*; texts[i] is what pictures[i] was asked for."""
         known = self.values(generations, pictures, texts)
-        return answer_tasks(
+        answers = answer_tasks(
             tasks,
             known,
             self.crew,
@@ -215,6 +217,18 @@ class Studio:
             start=_EPOCH + timedelta(days=7 * turn + 6),
             rng=self._rng("answers", turn),
         )
+        if not self.settings.pointing:
+            return answers
+        flaws = self.medium.flaws(pictures, [self.medium.parse(text) for text in texts])
+        pointed = point_at(
+            answers,
+            dict(zip(generations["generation_id"].to_pylist(), flaws, strict=True)),
+            self.crew,
+            films=self.medium.frames > 1,
+            share=self.settings.pointing,
+            rng=self._rng("pointing", turn),
+        )
+        return pa.concat_tables([answers, pointed])
 
     def values(
         self, generations: pa.Table, pictures: Media, texts: Sequence[str]

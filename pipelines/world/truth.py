@@ -30,7 +30,9 @@ _NAMES: Final = ("day", "night", "ground", "speckle", *COLOURS)
 _REFERENCE: Final = np.array(
     [SKIES["day"], SKIES["night"], GROUND, SPECKLE, *(PALETTE[c] for c in COLOURS)], np.float32
 )
-_FIRST_COLOUR: Final = 4
+GROUND_CLASS: Final = 2  # places in `palette_classes`
+SPECKLE_CLASS: Final = 3
+FIRST_COLOUR: Final = 4
 _PART: Final = 128  # pictures matched at once: each takes about a megabyte
 _MATCH: Final = 0.8  # share of a shape's window that must agree, net of disagreement
 
@@ -147,7 +149,7 @@ def _matches(classes: npt.NDArray[np.int64]) -> Floats:
 
     A colour that a picture has too little of for any match is not looked for: it fits nowhere.
     """
-    names = np.arange(_FIRST_COLOUR, len(_NAMES))[None, :, None, None]
+    names = np.arange(FIRST_COLOUR, len(_NAMES))[None, :, None, None]
     colours: npt.NDArray[np.bool_] = classes[:, None] == names
     sizes = np.array([SHAPE_MASKS[s].sum() for s in SHAPES], np.float64)
     enough = colours.sum((2, 3)) >= _MATCH * sizes.min()
@@ -183,7 +185,7 @@ def _read_scene(classes: npt.NDArray[np.int64], matches: Floats) -> Scene:
         promised, x, y, colour, shape = heapq.heappop(heap)
         mask = SHAPE_MASKS[SHAPES[shape]]
         window = left[y : y + OBJECT, x : x + OBJECT]
-        fits = window == _FIRST_COLOUR + colour
+        fits = window == FIRST_COLOUR + colour
         score = _score(int((fits & mask).sum() - (fits & ~mask).sum()), int(mask.sum()))
         if score < _MATCH:
             continue
@@ -195,10 +197,10 @@ def _read_scene(classes: npt.NDArray[np.int64], matches: Floats) -> Scene:
     sky = left[:GROUND_Y]
     is_sky = (sky == 0) | (sky == 1)
     major = max((sky == 0).sum(), (sky == 1).sum())
-    seen_sky = max(int((sky != -1).sum() - (sky >= _FIRST_COLOUR).sum()), 1)
+    seen_sky = max(int((sky != -1).sum() - (sky >= FIRST_COLOUR).sum()), 1)
     return Scene(
         things=tuple(sorted(things, key=lambda t: (t.x, t.y))),
-        broken=float((left >= _FIRST_COLOUR).sum()) / (OBJECT * OBJECT / 2),
+        broken=float((left >= FIRST_COLOUR).sum()) / (OBJECT * OBJECT / 2),
         speckled=float(1.0 - major / seen_sky) if is_sky.any() else 1.0,
         ragged=float((classes[GROUND_Y:] != 2).mean()),
     )
@@ -212,23 +214,23 @@ def _score(net: int, size: int) -> float:
 def _alignment(scene: Scene, request: Request) -> float:
     """Mean of: each group's count, the relation (where one is asked), nothing beside it."""
     groups = [request.first] + ([request.second] if request.second else [])
-    found = [_of(scene, g) for g in groups]
+    found = [things_of(scene, g) for g in groups]
     marks = [
         max(0.0, 1.0 - abs(len(things) - group.count) / group.count)
         for things, group in zip(found, groups, strict=True)
     ]
     if request.relation in ("left of", "right of", "on"):
-        marks.append(float(_relation_holds(request.relation, found[0], found[1])))
+        marks.append(float(relation_holds(request.relation, found[0], found[1])))
     extra = len(scene.things) - sum(map(len, found))
     marks.append(max(0.0, 1.0 - extra / 2) if scene.things else 0.0)
     return float(np.mean(marks))
 
 
-def _of(scene: Scene, group: Group) -> list[Seen]:
+def things_of(scene: Scene, group: Group) -> list[Seen]:
     return [t for t in scene.things if (t.colour, t.shape) == (group.colour, group.shape)]
 
 
-def _relation_holds(relation: str, first: list[Seen], second: list[Seen]) -> bool:
+def relation_holds(relation: str, first: list[Seen], second: list[Seen]) -> bool:
     if not first or not second:
         return False
     if relation == "on":

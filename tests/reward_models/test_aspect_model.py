@@ -108,6 +108,17 @@ def test_before_training_it_ranks_by_the_backbones_likelihood(backbone):
     np.testing.assert_allclose(said[:, 1], said[:, 0])
 
 
+def test_what_is_known_of_tokens_averages_to_what_is_known_of_the_answer(backbone):
+    contents = [picture("red", 1), picture("blue", 2)]
+    answers = read_answers(["a disc", "a longer prompt"], contents, backbone, max_length=64)
+    batch, model = answer_batch(answers, np.arange(2)), aspect_model_from(backbone, ASPECTS)
+    tokens = model.read_tokens(batch["input_ids"])
+    inside = batch["completion"][..., None]
+    with torch.inference_mode():
+        known, _ = model._read(**batch)
+    torch.testing.assert_close((tokens * inside).sum(1) / inside.sum(1), known, atol=1e-4, rtol=0)
+
+
 def test_a_label_that_is_missing_has_no_row(backbone):
     bundle = ToyBundle(train=[pair(1), pair(2, aspect="aesthetics"), pair(3, weight=0.0)])
     sequences = read_sequences(bundle, backbone, splits=["train"], max_length=64)
