@@ -30,6 +30,21 @@ _PRIVATE: Final = (  # what a webhook may not reach; loopback alone is left open
     "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,"
     "192.168.0.0/16,198.18.0.0/15,224.0.0.0/4,240.0.0.0/4,fc00::/7,fe80::/10,ff00::/8"
 )
+# Django holds some hundred thousand objects for ever. Looking for garbage among them stops the
+# server for half a second at every second long list, so after the first answer nobody looks there.
+_LABEL_STUDIO: Final = """
+import gc, sys
+from django.core.signals import request_finished
+from label_studio.server import main
+
+def freeze(**_):
+    request_finished.disconnect(freeze)
+    gc.collect()
+    gc.freeze()
+
+request_finished.connect(freeze)
+sys.exit(main())
+"""
 # Films play by one key instead of three at once; the tool that draws rotated boxes, which no
 # answer may hold, has none.
 _KEYS: Final = {
@@ -126,7 +141,7 @@ def start(
     check_port(port)
     _lay_database(python.parent.parent / DATABASE, folder / "data")
     command = [
-        str(python.with_name("label-studio")), "start", "--no-browser",
+        str(python), "-P", "-c", _LABEL_STUDIO, "start", "--no-browser",
         "--internal-host", HOST, "--port", str(port),
     ]  # fmt: skip
     return launch(
