@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         try:
-            bring_up(root, ["ann-1"], EVERY, port=free_port(), url=None, bars=quiet)
+            bring_up(root, ["ann-1"], EVERY, port=free_port(), url=None, bars=quiet, outlives=False)
             found = _worked(root, _asked(root), told.shots)
         finally:
             take_down(root)

@@ -257,10 +257,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         root = Path(folder)
         broken = Broken(root=root, tasks=told.tasks)
         try:
-            bring_up(root, PEOPLE, ["pair_text"], port=free_port(), url=None, bars=quiet)
+            bring_up(
+                root, PEOPLE, ["pair_text"], port=free_port(), url=None, bars=quiet, outlives=False
+            )
             broken.desks = _signed_in(root)
             # Small pages, so that every list that breaks has a middle.
-            pushing.CHUNK = polling.PAGE = SMALL_PAGE  # type: ignore[misc]
+            pushing.CHUNK = polling.PAGE = polling.LISTED = SMALL_PAGE  # type: ignore[misc]
             results = [_held(broken, name) for name in told.fault or FAULTS]
         finally:
             take_down(root)

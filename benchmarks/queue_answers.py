@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from pipelines.world.truth import judge
 
 PROMPTS, PICTURES, PEOPLE, OVERLAP, ROUND = 100, 4, 12, 3, 12
 STEADY = 5  # rounds
-RULES = QueueRules(exploration=0.05, settled=0.995)
+EXPLORATION, SETTLED = 0.05, 0.995
 Ints = NDArray[np.int64]
 
 
@@ -75,12 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seed", type=int, action="append", required=True)
+    parser.add_argument("--worth", type=float, default=QueueRules().worth)
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args(arguments)
-    seeds = [measure(seed) for seed in chosen.seed]
+    rules = QueueRules(exploration=EXPLORATION, settled=SETTLED, worth=chosen.worth)
+    seeds = [measure(seed, rules) for seed in chosen.seed]
     report = {
         "claim": "queue_answers",
         "seeds": chosen.seed,
+        "rules": asdict(rules),
         "answers_of_random_order": PROMPTS * 6 * OVERLAP,
         "share_of_answers": interval([each["share"] for each in seeds]),
         "accuracy_at_six_tenths_minus_random_at_all": interval(
@@ -95,13 +98,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen.out.write_text(text, "utf-8")
 
 
-def measure(seed: int) -> dict[str, Any]:
+def measure(seed: int, rules: QueueRules) -> dict[str, Any]:
     """Return the figures of one seed."""
     studio = draw_studio(seed)
     total = studio.said.shape[0] * OVERLAP
     checks = {int(0.6 * total), total}
     random = dict(random_order(studio, checks, np.random.default_rng([seed, 2])))
-    queue = dict(queue_order(studio, total, np.random.default_rng([seed, 3])))
+    queue = dict(queue_order(studio, total, rules, np.random.default_rng([seed, 3])))
     counts, curve = list(queue), np.array(list(queue.values()))
     steady = np.convolve(curve, np.full(STEADY, 1 / STEADY), mode="valid")
     reached = [counts[k] for k in np.flatnonzero(steady >= random[total])]
@@ -178,7 +181,7 @@ def random_order(
 
 
 def queue_order(
-    studio: Studio, total: int, rng: np.random.Generator
+    studio: Studio, total: int, rules: QueueRules, rng: np.random.Generator
 ) -> Iterable[tuple[int, float]]:
     """Yield (answers, accuracy) after each round of the queue."""
     asked = np.zeros(studio.said.shape, np.bool_)
@@ -187,7 +190,7 @@ def queue_order(
         belief = pair_beliefs(comparisons, fit, studio.first, studio.second, studio.prompt)
         more = next_questions(
             belief, asked, studio.prompt[studio.first],
-            slope=fit.slope, tie=fit.tie, budget=np.full(PEOPLE, ROUND // PEOPLE), rules=RULES,
+            slope=fit.slope, tie=fit.tie, budget=np.full(PEOPLE, ROUND // PEOPLE), rules=rules,
             rng=rng,
         )  # fmt: skip
         if not len(more.pair):

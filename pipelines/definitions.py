@@ -12,6 +12,7 @@ from pipelines.append_io import AppendIOManager
 from pipelines.assets import annotation, artifacts, backbone, finetune, preferences, signals, traces
 from pipelines.assets import reward_models as reward_assets
 from pipelines.assets.turns import TURNS
+from pipelines.comparing.blind_sensor import blind_sensor
 from pipelines.evaluation_job import evaluate_job
 from pipelines.io_managers import RefusingIOManager, TableIOManager
 from pipelines.labelling.answers_sensor import answers_sensor, ask_job, learn_job_of
@@ -98,7 +99,12 @@ def build_definitions(root: Path) -> dg.Definitions:
             landing,
             *([ask_job, learn] if people else []),
         ],
-        sensors=[*sensors, *([answers_sensor(root, learn)] if people else [])],
+        sensors=[
+            *sensors,
+            *([answers_sensor(root, learn)] if people else []),
+            # Where the evidence is simulated the gate asks for nobody's word.
+            *([blind_sensor(root)] if people and settings.evidence == "real" else []),
+        ],
         resources={
             "io_manager": RefusingIOManager(),
             "tables": TableIOManager(root=str(root)),

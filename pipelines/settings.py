@@ -53,6 +53,8 @@ class QueueConfig(_Settings):
     budget: int = Field(default=900, ge=0)  # tasks a turn of the wheel
     exploration: float = Field(default=0.5, ge=0, le=1)  # share of prompts drawn at random
     edits: int = Field(default=0, ge=0)  # texts a turn whose better version people are asked for
+    # Answers that one candidate's blind comparison may cost; 0: nobody asks people by itself.
+    blind: int = Field(default=300, ge=0)
 
 
 class PairsConfig(_Settings):

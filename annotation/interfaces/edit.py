@@ -1,12 +1,17 @@
 """Edits: one text beside a field that holds it already, to be made better; and why."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from annotation.interfaces import markup as m
 from annotation.interfaces.controls import EDITED, OVERALL, REASON_KEYS, REFUSALS, WHY
 from annotation.interfaces.style import ASPECT_COLOURS
 from annotation.interfaces.taxonomy import Reason
 from data_contracts.aspects import Aspect
+
+# Label Studio keeps its button grey until something is picked, and says nothing. A *required*
+# reason would say so, but nobody could decline without giving one.
+REASON_NEEDED: Final = "Why? Pick at least one"
 
 
 def edit_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[Reason]) -> str:
@@ -31,10 +36,10 @@ def edit_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[Reas
         m.box("fw-cards", before, after),
         m.box(
             "fw-judged",
-            m.box("fw-row", m.words("fw-question", "Why?"),
+            m.box("fw-row", m.words("fw-question", REASON_NEEDED),
                   m.tag("Choices", *why, name=WHY, toName="only", choice="multiple",
                         layout="inline")),
             m.box("fw-verdict", m.choices(OVERALL, "only", REFUSALS, required=None),
-                  m.submitting(modality, writes=True)),
+                  m.submitting(modality, writes=True, reasons=True)),
         ),
     )  # fmt: skip

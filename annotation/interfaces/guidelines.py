@@ -48,7 +48,8 @@ def _keys(form: Form, modality: str, aspects: Sequence[Aspect]) -> str:
     if form == "edit":
         return (
             f"<b>{WRITE_KEY}</b> puts the cursor into the text, <b>Escape</b> takes it out again; "
-            "then the letters beside the reasons answer. Give at least one."
+            "then the letters beside the reasons answer. Give at least one: nothing is sent "
+            "without."
         )
     if form == "critique":
         return f"{plays}Leave out what you cannot say. {takes_back}"

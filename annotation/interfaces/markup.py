@@ -97,12 +97,15 @@ def choices(name: str, to: str, offered: Iterable[Choice], *, required: str | No
                layout="inline", **demanded)  # fmt: skip
 
 
-def submitting(modality: str, *, stars: bool = False, writes: bool = False) -> Element:
+def submitting(
+    modality: str, *, stars: bool = False, writes: bool = False, reasons: bool = False
+) -> Element:
     """Return a line that says how to go on."""
     plays = "Space plays · " if modality == "video" else ""
     gives = "A number adds a star · " if stars else ""
     enters = f"{WRITE_KEY} to write, Escape to stop · " if writes else ""
-    return words("fw-hint", f"{gives}{plays}{enters}Ctrl+Enter submits · Ctrl+Z takes back")
+    needs = "With a reason " if reasons else ""
+    return words("fw-hint", f"{gives}{plays}{enters}{needs}Ctrl+Enter submits · Ctrl+Z takes back")
 
 
 def comment(to: str) -> Element:

@@ -1,11 +1,13 @@
-"""The server's process: started on loopback with safe settings, found again, stopped whole."""
+"""The server's process: started on loopback with safe settings, found again, stopped whole.
+
+What is started here ends with the process that started it, until that lets it `outlive_us`.
+"""
 
 import contextlib
 import json
 import os
 import shutil
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +20,7 @@ import psutil
 
 from annotation.server.installation import DATABASE
 from annotation.server.secrets import LEAD, ServerSecrets
+from annotation.server.tether import let_go, start_tethered, untie
 from data_contracts.errors import FlywheelError
 
 HOST: Final = "127.0.0.1"
@@ -27,6 +30,21 @@ _PRIVATE: Final = (  # what a webhook may not reach; loopback alone is left open
     "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,"
     "192.168.0.0/16,198.18.0.0/15,224.0.0.0/4,240.0.0.0/4,fc00::/7,fe80::/10,ff00::/8"
 )
+# Django holds some hundred thousand objects for ever. Looking for garbage among them stops the
+# server for half a second at every second long list, so after the first answer nobody looks there.
+_LABEL_STUDIO: Final = """
+import gc, sys
+from django.core.signals import request_finished
+from label_studio.server import main
+
+def freeze(**_):
+    request_finished.disconnect(freeze)
+    gc.collect()
+    gc.freeze()
+
+request_finished.connect(freeze)
+sys.exit(main())
+"""
 # Films play by one key instead of three at once; the tool that draws rotated boxes, which no
 # answer may hold, has none.
 _KEYS: Final = {
@@ -123,7 +141,7 @@ def start(
     check_port(port)
     _lay_database(python.parent.parent / DATABASE, folder / "data")
     command = [
-        str(python.with_name("label-studio")), "start", "--no-browser",
+        str(python), "-P", "-c", _LABEL_STUDIO, "start", "--no-browser",
         "--internal-host", HOST, "--port", str(port),
     ]  # fmt: skip
     return launch(
@@ -142,26 +160,31 @@ def launch(
     patience: float = 600.0,
     waiting: Callable[[float], None] | None = None,
 ) -> ServerStatus:
-    """Start a process of *folder* that outlives us; return when it answers at *url*.
+    """Start a process of *folder* that ends with us; return when it answers at *url*.
 
     Raises:
         FlywheelError: it ended, or it stayed silent.
     """
     with (folder / f"{name}.log").open("ab") as log:
         os.fchmod(log.fileno(), 0o600)
-        # A session of its own: it outlives the command that started it.
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=dict(settings),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    record = {"pid": process.pid, "born": psutil.Process(process.pid).create_time(), "url": url}
+        pid = start_tethered(command, folder=folder, settings=settings, log=log)
+    try:
+        born = psutil.Process(pid).create_time() if pid is not None else None
+    except psutil.NoSuchProcess:
+        born = None
+    if pid is None or born is None:
+        raise _ended_early(folder, name)
+    record = {"pid": pid, "born": born, "url": url}
     (folder / f"{name}.json").write_text(json.dumps(record) + "\n", "utf-8")
-    return _wait(folder, process.pid, name=name, patience=patience, waiting=waiting)
+    return _wait(folder, pid, name=name, patience=patience, waiting=waiting)
+
+
+def outlive_us(folder: Path, names: Sequence[str]) -> None:
+    """Let what we started in *folder* go on when we end; what others started is no matter."""
+    for name in names:
+        process = _process(_record(folder, name))
+        if process is not None:
+            let_go(process.pid)
 
 
 def server_status(folder: Path, name: str = SERVER) -> ServerStatus:
@@ -191,6 +214,7 @@ def stop(folder: Path, *, name: str = SERVER, grace: float = 10.0) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(left, timeout=grace)
+    untie(process.pid)
     (folder / f"{name}.json").unlink(missing_ok=True)
     return True
 
@@ -231,9 +255,7 @@ def _wait(
             return found
         if not _alive(pid):
             (folder / f"{name}.json").unlink(missing_ok=True)
-            raise FlywheelError(
-                f"the {name} ended before it answered; {folder.name}/{name}.log says why"
-            )
+            raise _ended_early(folder, name)
         if waiting is not None:
             waiting(waited)
         time.sleep(0.25)
@@ -242,6 +264,10 @@ def _wait(
         f"the {name} did not answer within {patience:.0f} s and was stopped; "
         f"{folder.name}/{name}.log says why"
     )
+
+
+def _ended_early(folder: Path, name: str) -> FlywheelError:
+    return FlywheelError(f"the {name} ended before it answered; {folder.name}/{name}.log says why")
 
 
 def _alive(pid: int) -> bool:

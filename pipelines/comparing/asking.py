@@ -21,7 +21,7 @@ from finetune.standing import HumanComparison
 from pipelines.append_io import write_batch
 from pipelines.comparing.questions import blind_questions, stored_questions
 from pipelines.comparing.standing import people_say
-from pipelines.labelling.ledger import open_ledger
+from pipelines.labelling.ledger import given_questions, open_ledger
 from pipelines.labelling.ledger import standing_of as given_and_answered
 from pipelines.labelling.planning import lacking, plan_assignments
 from pipelines.labelling.push import push_assignments
@@ -38,6 +38,7 @@ class Asked:
     """How far people are with the questions about one candidate and champion."""
 
     questions: int
+    covered: int  # questions that somebody was given
     given: int  # tasks, over all annotators
     answered: int
     quarantined: int
@@ -76,17 +77,33 @@ def ask_people(
     client: LabelStudioClient,
     *,
     overlap: int = OVERLAP,
+    most: int | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> int:
     """Give every question about this pair to *overlap* annotators; return how many are new.
 
     Asking again gives nobody a question twice; what a push that died left over is sent.
 
+    Args:
+        stores: of the zone.
+        candidate: who wants to be released.
+        champion: whom it is compared with.
+        client: of the zone's server.
+        overlap: annotators who answer each question.
+        most: answers that all of it may cost, however often it is asked; None: no limit. Questions
+            are left out by their ids, which are hashes, so that nobody chooses.
+        advance: told how many of how many tasks were sent.
+
     Raises:
         FlywheelError: as `tasks_to_give`, or the server is away or refuses.
     """
     questions = blind_questions(stores, candidate, champion)
     name, ledger = round_name(candidate, champion), open_ledger(stores.root)
+    if most is not None:
+        before = given_questions(ledger, name)
+        # Who was asked already comes first: more questions later must not cost more answers.
+        questions.sort(key=lambda each: (each.task_id not in before, each.task_id))
+        questions = questions[: most // overlap]
     new = plan_assignments(ledger, name, questions, overlap=overlap)
     push_assignments(stores.root, client, advance=advance)
     return new
@@ -127,6 +144,7 @@ def take_answers(
     people = given_and_answered(ledger, name)
     return Asked(
         questions=asked.table.num_rows,
+        covered=len(given_questions(ledger, name)),
         given=sum(each["given"] for each in people),
         answered=sum(each["answered"] for each in people),
         quarantined=sum(each["quarantined"] for each in people),

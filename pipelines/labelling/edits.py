@@ -1,8 +1,8 @@
 """Edits in the ledger: an edited text is a generation of its own while its answer counts.
 
 The text becomes a blob before the answer is recorded, and its row stands and falls with the
-answer's, in one transaction. So a sync that dies leaves at most a blob that nothing names, and the
-next one writes the same blob under the same name.
+answer's, in one transaction. A blob that no edit names, since a sync died or an edit was taken
+back, was noted as loose beforehand, and `pipelines.labelling.loose_texts` drops it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from annotation.results import Assignment, EditedVersion, edited_version_of
 from data_contracts.schemas import GENERATION
 from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, EDITS, ORIGINALS
+from pipelines.labelling.loose_texts import note_loose
 from pipelines.stores import open_stores
 from pipelines.stores.catalogue_tables import transaction
 
@@ -42,16 +43,24 @@ def edited_in(
     return edited_version_of(answer, assignment)
 
 
-def store_texts(root: Path, judged: Sequence[Row]) -> None:
-    """Store the texts of accepted edits in the zone's blobs, by their digests."""
-    texts = [each["edited"].text.encode() for each in judged if _counts(each)]
-    if texts:
-        open_stores(root).blobs.put_many(texts)
+def store_texts(root: Path, ledger: sa.Engine, judged: Sequence[Row]) -> None:
+    """Store the texts of accepted edits in the zone's blobs, noted as loose until they are named.
+
+    Raises:
+        FlywheelError: the disk refuses.
+    """
+    edits = [each["edited"] for each in judged if _counts(each)]
+    if edits:
+        with transaction(ledger) as connection:
+            note_loose(connection, [each.digest for each in edits])
+        open_stores(root).blobs.put_many([each.text.encode() for each in edits])
 
 
 def record_edits(connection: sa.Connection, replaced: Sequence[int], judged: Sequence[Row]) -> None:
     """Let the edits of *judged* stand in place of those of the answers *replaced*."""
-    connection.execute(sa.delete(EDITS).where(EDITS.c.server_annotation.in_(list(replaced))))
+    of_replaced = EDITS.c.server_annotation.in_(list(replaced))
+    note_loose(connection, connection.execute(sa.select(EDITS.c.blob).where(of_replaced)).scalars())
+    connection.execute(sa.delete(EDITS).where(of_replaced))
     fresh = [
         {
             "server_annotation": each["server_annotation"],

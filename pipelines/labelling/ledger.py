@@ -79,6 +79,11 @@ EDITS: Final = sa.Table(
     sa.Column("blob", sa.String, nullable=False),  # digest of the edited text
     sa.Column("updated_at", sa.String, nullable=False),
 )
+LOOSE: Final = sa.Table(
+    "loose_texts",  # texts in the blobs that perhaps no edit names (any more)
+    METADATA,
+    sa.Column("blob", sa.String, primary_key=True),
+)
 LOOKS: Final = sa.Table(
     "looks",
     METADATA,
@@ -209,6 +214,13 @@ def standing_of(ledger: sa.Engine, turn: str | None = None) -> list[dict[str, An
         for who in sorted({row.annotator_id for row in tasks})
         for own in [[row.server_task for row in tasks if row.annotator_id == who]]
     ]
+
+
+def given_questions(ledger: sa.Engine, turn: str) -> set[str]:
+    """Return the questions of *turn* that anybody was given."""
+    query = sa.select(ASSIGNMENTS.c.task_id).where(ASSIGNMENTS.c.turn == turn).distinct()
+    with transaction(ledger, writes=False) as connection:
+        return set(connection.execute(query).scalars())
 
 
 def open_assignments(ledger: sa.Engine, turn: str) -> int:

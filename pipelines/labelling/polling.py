@@ -1,9 +1,10 @@
 """Polling: which tasks of a labelling project changed since they were read, and what they hold.
 
-Reading a task whole costs the server some milliseconds, its number and time of change a tenth of
-that. So what lies after the cursor is listed first, and only tasks that changed since they were
-last read are read again. A task's time moves after each change of its answers is stored, so the
-same time means the same answers.
+Reading a task whole costs the server more than its number and time of change, and us a judgement.
+So what lies after the cursor is listed first, and only tasks that changed since they were last
+read are read again. A task's time moves after each change of its answers is stored, so the same
+time means the same answers. Most of a request's cost does not depend on what it returns: a list
+is long, and one is enough unless thousands changed.
 
 A change may be committed on the server a little after its own time stamp, so each look goes back
 behind the last one. A glance goes back a second; once a minute, and whenever somebody wants to be
@@ -30,6 +31,9 @@ _THOROUGH_EVERY: Final = timedelta(minutes=1)
 _FIELDS: Final = (
     "id,data,updated_at,annotations,result,completed_by,updated_by,was_cancelled,lead_time"
 )
+_BRIEF: Final = {"fields": "task_only", "include": "id,updated_at"}
+LISTED: Final = 2000  # tasks that one list names; the server holds their answers meanwhile
+_STAMP: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _PROJECTS: Final = 100  # a request; the server's own limit
 _NAMED: Final = 200  # tasks that one address can name
 
@@ -80,7 +84,7 @@ def changes_of(
     if project.read_to is None:
         newest = _newest(client, number)
         whole = {"fields": "all", "include": _FIELDS}
-        pages = _numbered(client, number, [], whole)
+        pages = _numbered(client, number, [], whole, size=PAGE)
         return Changes(newest=newest, pages=pages, looked_at=now)
     last = _last_look(ledger, number)
     if last is None or thorough or not timedelta(0) <= now - last.looked_at < _THOROUGH_EVERY:
@@ -88,16 +92,16 @@ def changes_of(
         since, looked_at = _moment(read_to).astimezone(UTC) - _OVERLAP, now
     else:
         since, looked_at = _moment(project.read_to).astimezone(UTC) - _GLANCE, None
-    after = [_rule("updated_at", "Datetime", since.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))]
-    brief = {"fields": "task_only", "include": "id,updated_at"}
-    pages = _numbered(client, number, after, brief)
-    first = next(pages, [])
-    if len(first) < PAGE:
-        listed = list(first)
-        newest = max((each["updated_at"] for each in first), key=_moment, default=project.read_to)
-    else:  # one request sees one moment, several do not: what is newest is asked before them all
-        newest = _newest(client, number)
-        listed = [each for page in _numbered(client, number, after, brief) for each in page]
+    after = [_rule("updated_at", "Datetime", since.strftime(_STAMP))]
+    # The newest first: this request alone says what is newest, for one request sees one moment.
+    listed = _page(client, number, after, _BRIEF, order="-tasks:updated_at", size=LISTED)
+    newest = max((each["updated_at"] for each in listed), key=_moment, default=project.read_to)
+    if len(listed) == LISTED:
+        # What moves from here on moves past *newest*, so the next look finds it.
+        oldest = _moment(listed[-1]["updated_at"]).astimezone(UTC)
+        rest = [*after, _rule("updated_at", "Datetime", oldest.strftime(_STAMP), "less_or_equal")]
+        for page in _numbered(client, number, rest, _BRIEF, size=LISTED):
+            listed = [*listed, *page]
     changed = _unread(ledger, number, listed)
     return Changes(newest=newest, pages=_named(client, number, changed), looked_at=looked_at)
 
@@ -151,19 +155,15 @@ def _unread(ledger: sa.Engine, project: int, listed: Sequence[Task]) -> list[int
     query = sa.select(READS.c.server_task, READS.c.updated_at).where(READS.c.project_id == project)
     with transaction(ledger, writes=False) as connection:
         known = {row.server_task: row.updated_at for row in connection.execute(query)}
-    return [int(each["id"]) for each in listed if known.get(int(each["id"])) != each["updated_at"]]
+    # Twice listed is read once.
+    there = {int(each["id"]): each["updated_at"] for each in listed}
+    return [number for number, moment in there.items() if known.get(number) != moment]
 
 
 def _newest(client: LabelStudioClient, project: int) -> str | None:
     """Return the latest change in *project*, before it is read: what happens meanwhile is later."""
-    page = client.request(
-        "GET",
-        "api/tasks/",
-        params={"project": project, "page": 1, "page_size": 1, "fields": "task_only",
-                "include": "id,updated_at",
-                "query": json.dumps({"ordering": ["-tasks:updated_at"]})},
-    )  # fmt: skip
-    return str(page["tasks"][0]["updated_at"]) if page["tasks"] else None
+    tasks = _page(client, project, [], _BRIEF, order="-tasks:updated_at", size=1)
+    return str(tasks[0]["updated_at"]) if tasks else None
 
 
 def _numbered(
@@ -171,24 +171,39 @@ def _numbered(
     project: int,
     rules: Sequence[Mapping[str, Any]],
     asked: Mapping[str, str],
+    *,
+    size: int,
 ) -> Iterator[Sequence[Task]]:
     """Yield the tasks that *rules* let through, by their numbers."""
     last = 0
     while True:
-        items = [_rule("id", "Number", last), *rules]
-        query = {"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": items}}
-        page = client.request(
-            "GET",
-            "api/tasks/",
-            params={**asked, "project": project, "page": 1, "page_size": PAGE,
-                    "query": json.dumps(query)},
-        )  # fmt: skip
-        tasks: Sequence[Task] = page["tasks"]
+        above = [_rule("id", "Number", last), *rules]
+        tasks = _page(client, project, above, asked, order="tasks:id", size=size)
         if tasks:
             yield tasks
-        if len(tasks) < PAGE:
+        if len(tasks) < size:
             return
         last = int(tasks[-1]["id"])
+
+
+def _page(
+    client: LabelStudioClient,
+    project: int,
+    rules: Sequence[Mapping[str, Any]],
+    asked: Mapping[str, str],
+    *,
+    order: str,
+    size: int,
+) -> Sequence[Task]:
+    query = {"ordering": [order], "filters": {"conjunction": "and", "items": list(rules)}}
+    page = client.request(
+        "GET",
+        "api/tasks/",
+        params={**asked, "project": project, "page": 1, "page_size": size,
+                "query": json.dumps(query)},
+    )  # fmt: skip
+    found: Sequence[Task] = page["tasks"]
+    return found
 
 
 def _named(
@@ -210,9 +225,9 @@ def _named(
         yield page["tasks"]
 
 
-def _rule(column: str, kind: str, above: int | str) -> dict[str, Any]:
-    return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind,
-            "value": above}  # fmt: skip
+def _rule(column: str, kind: str, bound: int | str, operator: str = "greater") -> dict[str, Any]:
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind,
+            "value": bound}  # fmt: skip
 
 
 def _moment(written: str) -> datetime:

@@ -39,15 +39,14 @@ class SeatedDesk(dg.ConfigurableResource):
 
     def push(self, turn: str, tasks: pa.Table) -> None:
         """Start the server unless it runs, and hand over the tasks of *turn*."""
-        settings = read_resolved(Path(self.root)).studio
-        crew = [crew_name(place) for place in range(settings.annotators)]
-        interfaces = [f"{form}_{settings.modality}" for form in FORMS]
-        bring_up(Path(self.root), crew, interfaces, port=free_port(), url=None, bars=_silent)
+        self._seat()
         self._desk().push(turn, tasks)
 
     def pull(self, turn: str) -> pa.Table:
         """Let everybody answer what they are given, round after round; return all answers."""
         root = Path(self.root)
+        if server_status(server_folder(root)).state == "down":
+            self._seat()
         lead, ledger, desk = client_of(root), open_ledger(root), self._desk()
         sync_answers(root, lead)
         clients: dict[int, LabelStudioClient] = {}
@@ -59,6 +58,16 @@ class SeatedDesk(dg.ConfigurableResource):
             sync_answers(root, lead, thorough=True)
             if not desk.ask_more(turn, asked):
                 return annotations_of(ledger, turn)
+
+    def _seat(self) -> None:
+        """Bring up the server with everybody on it; it ends with this process, as they do."""
+        settings = read_resolved(Path(self.root)).studio
+        crew = [crew_name(place) for place in range(settings.annotators)]
+        interfaces = [f"{form}_{settings.modality}" for form in FORMS]
+        bring_up(
+            Path(self.root), crew, interfaces,
+            port=free_port(), url=None, bars=_silent, outlives=False,
+        )  # fmt: skip
 
     def _desk(self) -> LabelStudioDesk:
         overlap = read_resolved(Path(self.root)).studio.answers_per_task

@@ -1,9 +1,10 @@
 """The labelling service of one zone: its own server or an existing one, with people on it."""
 
+import contextlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,13 +17,14 @@ from annotation.server import (
     environment_folder,
     install,
     launch,
+    outlive_us,
     provision,
     read_or_make_secrets,
     server_status,
     start,
     stop,
 )
-from annotation.server.process import HOST
+from annotation.server.process import HOST, SERVER
 from annotation.server.secrets import with_password
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.ledger import open_ledger, projects_of, record_people, record_server
@@ -63,6 +65,7 @@ def bring_up(
     port: int,
     url: str | None,
     bars: Bars,
+    outlives: bool = True,
 ) -> Service:
     """Install and start the zone's server unless it runs, and provision it; safe to repeat.
 
@@ -73,13 +76,15 @@ def bring_up(
         port: of our own server, on loopback.
         url: of an existing server; None starts our own.
         bars: draws progress.
+        outlives: whether what is started here goes on when this process ends, once all is done.
+            If not, or if we are killed before, it ends with us, even by SIGKILL.
 
     Raises:
         FlywheelError: any step was refused; what was made before it stays and is kept.
     """
     wanted = [interface_named(name) for name in interfaces]
     folder = server_folder(root)
-    with locked(root / "labelling" / ".up", exclusive=True):
+    with locked(root / "labelling" / ".up", exclusive=True), _staying(folder, outlives):
         known = read_or_make_secrets(folder)
         if url is None:
             python = install(environment_folder(), advance=bars("install Label Studio"))
@@ -131,6 +136,19 @@ def bring_up(
         passwords=str(folder / "secrets.json"),
         links=links,
     )
+
+
+@contextlib.contextmanager
+def _staying(folder: Path, outlives: bool) -> Iterator[None]:
+    """Let the servers stay once all is done or a step was refused; not if we are killed here."""
+    try:
+        yield
+    except FlywheelError:
+        if outlives:
+            outlive_us(folder, (SERVER, DOOR))
+        raise
+    if outlives:
+        outlive_us(folder, (SERVER, DOOR))
 
 
 def take_down(root: Path) -> bool:

@@ -22,6 +22,7 @@ from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
 from pipelines.labelling.edits import edited_in, record_edits, store_texts, tenants_of
 from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, open_ledger, projects_of
+from pipelines.labelling.loose_texts import drop_loose
 from pipelines.labelling.polling import changes_of, move_cursor, record_reads, task_counts
 from pipelines.labelling.push import known_tasks, recognise
 from pipelines.stores.atomic import locked
@@ -77,6 +78,8 @@ def sync_answers(
                 for state, count in _take(root, ledger, project, interface, tasks).items():
                     counts[state] += count
             move_cursor(ledger, project.project_id, changes)
+        if thorough or counts[ACCEPTED] or counts[QUARANTINED] or counts[DELETED]:
+            drop_loose(root, ledger)
     return Synced(
         accepted=counts[ACCEPTED],
         quarantined=counts[QUARANTINED],
@@ -135,7 +138,7 @@ def _take(
         if row is not None:
             judged += _judge(task, row, project, interface, tenants.get(row.left_id))
     _hold_to_contract(judged)
-    store_texts(root, judged)
+    store_texts(root, ledger, judged)
     with transaction(ledger) as connection:
         before = {
             row.server_annotation: (row.updated_at, row.state, row.reason)

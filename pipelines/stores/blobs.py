@@ -1,13 +1,16 @@
 """Blobs: media named by the SHA-256 of its bytes."""
 
+import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import Digest
-from pipelines.stores.atomic import PARTIAL, storage_errors, write_file
+from pipelines.stores.atomic import PARTIAL, locked, storage_errors, sync_folder, write_file
 from pipelines.stores.digests import bytes_digest, checked_digest
 
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -19,6 +22,7 @@ class Blobs:
 
     def __init__(self, root: Path, *, max_bytes: int = MAX_BYTES) -> None:
         self._root = root
+        self._drops = root / ".locks" / "drops"  # writers share it, who deletes holds it alone
         self._max_bytes = max_bytes
 
     def put(self, content: bytes) -> Digest:
@@ -33,8 +37,10 @@ class Blobs:
                 "store a smaller rendition"
             )
         digest = bytes_digest(content)
-        with storage_errors(f"blob {digest[:12]}"):
-            write_file(self._file(digest), content, partial=self._root / PARTIAL)
+        file, partial = self._file(digest), self._root / PARTIAL
+        with storage_errors(f"blob {digest[:12]}"), locked(self._drops, exclusive=False):
+            write_file(file, content, partial=partial)
+            os.utime(file)  # also where it stood already: whoever drops it sees that it is wanted
         return digest
 
     def put_many(self, contents: Sequence[bytes]) -> list[Digest]:
@@ -64,6 +70,25 @@ class Blobs:
     def has(self, digest: Digest) -> bool:
         """Say whether a blob of this name is stored."""
         return self._file(checked_digest(digest)).is_file()
+
+    def drop(self, digest: Digest, *, unused_for: timedelta) -> bool:
+        """Delete a blob that nothing names, for good; say whether it is gone.
+
+        One that was put within *unused_for* stays: whoever put it may be about to name it.
+        Dropping what is gone already changes nothing.
+        """
+        file = self._file(checked_digest(digest))
+        with locked(self._drops, exclusive=True):
+            try:
+                age = time.time() - file.stat().st_mtime
+            except FileNotFoundError:
+                return True
+            if age < unused_for.total_seconds():
+                return False
+            with storage_errors(f"the deletion of blob {digest[:12]}"):
+                file.unlink()
+                sync_folder(file.parent)
+        return True
 
     def file(self, digest: Digest) -> Path:
         """Return where the blob of this name lies, for a server that sends ranges; unchecked."""

@@ -73,6 +73,13 @@ class DerivedTables:
         wanted = None if columns is None else list(columns)
         return pq.read_table(pa.BufferReader(content), columns=wanted)
 
+    def has(self, name: str) -> bool:
+        """Say whether a table of this name is stored; what is no digest names none."""
+        try:
+            return self._file(checked_digest(name)).is_file()
+        except FlywheelError:
+            return False
+
     def path(self, digest: Digest) -> Path:
         """Return the Parquet file named *digest*, for engines that read files; not verified.
 

@@ -81,6 +81,15 @@ def test_an_edit_shows_the_text_twice_and_offers_to_decline():
     assert interface.aspects == ()
 
 
+def test_an_edit_says_beforehand_that_a_reason_is_needed_and_lets_people_decline_without():
+    interface = interface_named("edit_text")
+    said = [e.get("value") for e in elements(interface, "Header")]
+    assert "Why? Pick at least one" in said
+    assert any("With a reason Ctrl+Enter submits" in each for each in said)
+    assert "nothing is sent without" in interface.guidelines
+    assert not [e for e in elements(interface, "Choices") if e.get("required")]
+
+
 def test_a_taxonomy_of_more_reasons_than_keys_is_one_sentence():
     more = [r.model_copy(update={"code": f"{r.code}_{n}"}) for r in default_taxonomy()
             for n in range(2)]  # fmt: skip

@@ -157,6 +157,14 @@ class Seat:
             self.page.keyboard.press(SUBMIT)
         assert answer.value.status == 201
 
+    def submits_nothing(self):
+        """Press what submits; say whether nothing was sent for two seconds."""
+        sent = []
+        self.page.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
+        self.page.keyboard.press(SUBMIT)
+        self.page.wait_for_timeout(2000)
+        return not [url for url in sent if "/annotations" in url]
+
     def next_task(self):
         """Wait until the stream shows another task than the one that was submitted."""
         number = "document.querySelector('.lsf-current-task__task-id')?.textContent"

@@ -19,7 +19,9 @@ def studio_root(tmp_path_factory):
     if not installed(environment_folder()):
         print("installing Label Studio into its own environment, once: some minutes")  # noqa: T201
     try:
-        bring_up(root, ANNOTATORS, INTERFACES, port=free_port(), url=None, bars=silent)
+        bring_up(
+            root, ANNOTATORS, INTERFACES, port=free_port(), url=None, bars=silent, outlives=False
+        )
         yield root
     finally:
         take_down(root)

@@ -14,7 +14,7 @@ from pipelines.labelling import polling, push, sync
 from pipelines.labelling.service import client_of
 
 root, work, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-push.CHUNK = polling.PAGE = 3
+push.CHUNK = polling.PAGE = polling.LISTED = 3
 real = LabelStudioClient.request
 
 def victim(step, when):

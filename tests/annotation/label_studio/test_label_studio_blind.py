@@ -6,16 +6,18 @@ answers that `promote` counts.
 
 import json
 
+import dagster as dg
 import pytest
 from answering import answer, assignments, verdict
-from blind_pair import blind_pair
+from blind_pair import AT, blind_pair
 
 from data_contracts.labels import GENERAL
 from pipelines.cli import DONE, REFUSED
 from pipelines.cli import run as flywheel
 from pipelines.comparing.asking import round_name
+from pipelines.comparing.blind_sensor import blind_sensor
 from pipelines.labelling.ledger import open_ledger
-from pipelines.settings import GateConfig, WheelSettings, write_resolved
+from pipelines.settings import GateConfig, QueueConfig, WheelSettings, write_resolved
 from pipelines.stores import open_stores
 
 pytestmark = pytest.mark.slow  # a real server, installed once: minutes
@@ -26,10 +28,33 @@ PROMPTS = [f"blind_prompt_{n}" for n in range(3)]
 @pytest.fixture
 def pair(studio_root):
     """Three questions about a candidate and a released champion, on evidence that is real."""
-    gate = GateConfig(min_human_prompts=2)
-    write_resolved(WheelSettings(evidence="real", gate=gate), studio_root)
-    yield blind_pair(open_stores(studio_root), PROMPTS)
+    told = WheelSettings(
+        evidence="real", desk="label_studio",
+        gate=GateConfig(min_human_prompts=2), queue=QueueConfig(blind=6),
+    )  # fmt: skip
+    write_resolved(told, studio_root)
+    stores = open_stores(studio_root)
+    candidate, champion = blind_pair(stores, PROMPTS)
+    report(stores, candidate, champion)
+    yield candidate, champion
     (studio_root / "wheel.json").unlink()
+
+
+def report(stores, candidate, champion):
+    """Say that a turn's report found nothing lacking but people's word."""
+    findings = [{"rule": "win_rate", "passed": True}, {"rule": "human", "passed": False}]
+    found = {"candidate": candidate, "champion": champion, "findings": findings}
+    (stores.root / "jobs").mkdir()
+    (stores.root / "jobs" / "turn-001-policy_report.result.json").write_text(json.dumps(found))
+    stores.catalogue.swap_pointer("finetune/dpo_policy/turn-001", expected=None, new=candidate,
+                                  reason="trained", by="test", at=AT)  # fmt: skip
+
+
+def wheel_looks(root):
+    """Let the wheel's own sensor look once; return what Dagster's page shows of it."""
+    with dg.build_sensor_context() as context:
+        [seen] = blind_sensor(root)(context).asset_events
+    return {name: value.value for name, value in seen.metadata.items()}
 
 
 def test_people_decide_a_release_without_knowing_whose_picture_is_whose(
@@ -47,8 +72,10 @@ def test_people_decide_a_release_without_knowing_whose_picture_is_whose(
 
     assert promote() == REFUSED
     assert "nobody compared blindly" in capsys.readouterr().err
+    shown = wheel_looks(studio_root)
+    assert (shown["blind_questions_given"], shown["blind_given"]) == (2, 6), "within its budget"
     first = blind()
-    assert (first["questions"], first["new_tasks"], first["human"]) == (3, 9, None)
+    assert (first["questions"], first["new_tasks"], first["human"]) == (3, 3, None)
     given = assignments(open_ledger(studio_root), round_name(candidate, champion))
     assert {row.interface for row in given} == {"blind_image"}
     mine = {row["generation_id"] for row in _questions(studio_root)}
@@ -64,6 +91,8 @@ def test_people_decide_a_release_without_knowing_whose_picture_is_whose(
     assert (second["new_tasks"], second["answered"]) == (0, 9)
     assert second["human"]["win_share"]["mean"] == 1.0
     assert second["human"]["prompts"] == 3
+    shown = wheel_looks(studio_root)
+    assert (shown["blind_answered"], shown["blind_win_share"]) == (9, 1.0)
     assert promote() == DONE
     assert open_stores(studio_root).catalogue.release("policy") == candidate
 

@@ -129,7 +129,10 @@ def test_what_was_written_by_keyboard_is_a_generation(browser, studio_root, task
     [task] = assignments(ledger, "written")
     seat = Seat(browser, studio_root, task)
     seat.open_task()
-    seat.press("w", "Control+End", *"So 1.", "Enter", *"w", "Shift+Enter", *"x", "Escape", "c")
+    seat.press("w", "Control+End", *"So 1.", "Enter", *"w", "Shift+Enter", *"x", "Escape")
+    assert seat.page.get_by_text("Pick at least one").is_visible()
+    assert seat.submits_nothing(), "Label Studio sends no edit without a reason"
+    seat.press("c")
     seat.submit()
     seat.close()
     sync_answers(studio_root, lead)

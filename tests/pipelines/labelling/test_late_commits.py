@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from small_server import edited
 from test_edits_sync import TEXTS, Zone
 
+from pipelines.labelling import polling
 from pipelines.labelling.sync import sync_answers
 
 BEGIN = datetime(2026, 6, 1, tzinfo=UTC)
@@ -78,3 +80,39 @@ def test_a_clock_that_was_set_back_looks_thoroughly(zone):
     synced(zone, 0)
     answer_late(zone, 2, behind=15)
     assert synced(zone, -3600) == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("alike", [False, True], ids=["one after another", "at one moment"])
+def test_more_changes_than_one_list_names_are_all_found(zone, monkeypatch, size, alike):
+    monkeypatch.setattr(polling, "LISTED", size)
+    assert synced(zone, 0) == 0
+    for at in range(6):
+        zone.answer(at, TEXTS[0])
+    if alike:
+        newest = max(each["updated_at"] for each in zone.server.tasks.values())
+        for task in zone.server.tasks.values():
+            task["updated_at"] = newest
+    assert synced(zone, 5) == 6
+    assert synced(zone, 10) == 0
+
+
+@pytest.mark.parametrize("request_number", range(8))
+def test_what_moves_while_it_is_listed_is_found_by_the_next_look(zone, monkeypatch, request_number):
+    """Before each of a sync's requests in turn somebody changes what is the oldest change."""
+    monkeypatch.setattr(polling, "LISTED", 2)
+    synced(zone, 0)
+    numbers = [zone.answer(at, TEXTS[0]) for at in range(6)]
+    real, seen = zone.server.request, iter(range(99))
+
+    def request(method, path, **more):
+        if next(seen) == request_number:
+            task, _, _ = zone.given[0]
+            zone.server.change(task, numbers[0], edited(TEXTS[1]))
+        return real(method, path, **more)
+
+    monkeypatch.setattr(zone.server, "request", request)
+    synced(zone, 5)
+    monkeypatch.setattr(zone.server, "request", real)
+    synced(zone, 10)
+    assert zone.written() == sorted([TEXTS[1]] + [TEXTS[0]] * 5)

@@ -1,6 +1,8 @@
 """Blobs: equal bytes once, changed bytes never."""
 
 import hashlib
+import os
+from datetime import timedelta
 
 import pytest
 
@@ -48,3 +50,28 @@ def test_opening_sweeps_what_a_killed_writer_left(stores):
     left.write_bytes(b"half")
     open_stores(stores.root)
     assert not left.exists()
+
+
+def age(stores, digest, hours):
+    """Let a blob look as if it had been put some hours ago."""
+    file = stores.blobs.file(digest)
+    at = file.stat().st_mtime - 3600 * hours
+    os.utime(file, (at, at))
+
+
+def test_a_dropped_blob_is_gone_and_dropping_it_again_changes_nothing(stores):
+    digest = stores.blobs.put(b"picture")
+    age(stores, digest, 2)
+    assert stores.blobs.drop(digest, unused_for=timedelta(hours=1))
+    assert not stores.blobs.has(digest)
+    assert stores.blobs.drop(digest, unused_for=timedelta(hours=1))
+    assert stores.blobs.put(b"picture") == digest
+    assert stores.blobs.has(digest)
+
+
+def test_a_blob_that_was_put_again_a_moment_ago_is_not_dropped(stores):
+    digest = stores.blobs.put(b"picture")
+    age(stores, digest, 2)
+    stores.blobs.put(b"picture")
+    assert not stores.blobs.drop(digest, unused_for=timedelta(hours=1))
+    assert stores.blobs.get(digest) == b"picture"

@@ -1,11 +1,11 @@
 """A Label Studio of one file: it takes tasks, and says what a sync asks of the real one."""
 
 import json
+import operator
 from datetime import UTC, datetime, timedelta
 
-from annotation.client import PAGE
-
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+OPERATORS = {"greater": operator.gt, "less_or_equal": operator.le}
 
 
 class SmallServer:
@@ -77,12 +77,14 @@ class SmallServer:
         found = self._of(int(params["project"]))
         for rule in query.get("filters", {}).get("items", []):
             column = rule["filter"].rsplit(":", 1)[1]
-            found = [task for task in found if task[column] > rule["value"]]
+            keeps = OPERATORS[rule["operator"]]
+            found = [task for task in found if keeps(task[column], rule["value"])]
         if "selectedItems" in query:
             found = [t for t in found if t["id"] in query["selectedItems"]["included"]]
-        if query["ordering"] == ["-tasks:updated_at"]:
-            return sorted(found, key=lambda task: task["updated_at"], reverse=True)[:1]
-        return sorted(found, key=lambda task: task["id"])[:PAGE]
+        [order] = query["ordering"]
+        column = order.rsplit(":", 1)[1]
+        found = sorted(found, key=lambda task: task[column], reverse=order.startswith("-"))
+        return found[: params["page_size"]]
 
 
 def edited(text, *codes):
