@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,7 @@ from pipelines.preferences.pairs import all_pairs, candidate_table, make_pairs
 from pipelines.preferences.partitions import checked_processes
 from pipelines.preferences.rating_model import RatingSettings
 from pipelines.preferences.splits import split_prompts
+from pipelines.preferences.workers import Spread
 from pipelines.signals import ExposureSettings, WeighingSettings
 from pipelines.signals.drops import DROPS, add_drops, join_drops
 from pipelines.stores.atomic import storage_errors
@@ -47,6 +48,7 @@ STEPS: Final = (
     "report",
 )
 Step = Callable[[str], None]
+Engine = Literal["duckdb", "spark"]
 Keep = Callable[[pa.Table], None]
 LEAST_MEMORY: Final = 16_000_000
 
@@ -78,10 +80,21 @@ class DenoiseSettings:
     crowd: bool = False  # read annotators alone as well: models judged by gold, and minorities
     memory_limit: int | None = None  # bytes; events are joined and counted part by part on disk
     processes: int = 1  # that share the E-step; the figures are the same within 1e-9
+    engine: Engine = "duckdb"  # spark: executors take the E-step; the figures likewise
+    spark_master: str = "local[2]"
     scratch: Path | None = None  # where those parts lie meanwhile; None: the system's place
 
     def __post_init__(self) -> None:
         checked_processes(self.processes)
+        if self.engine not in get_args(Engine):
+            raise ContractError(
+                f"engine {self.engine} is unknown; use {' or '.join(get_args(Engine))}"
+            )
+        if self.engine == "spark" and self.processes > 1:
+            raise ContractError(
+                f"processes is {self.processes}, but with engine spark executors count exposures; "
+                "give one of the two"
+            )
         if self.memory_limit is not None and self.memory_limit < LEAST_MEMORY:
             raise ContractError(
                 f"memory_limit is {self.memory_limit:,} bytes; give at least {LEAST_MEMORY:,}"
@@ -131,17 +144,22 @@ def denoise(
 
     Raises:
         ContractError: a table breaks its contract, or there is no generation.
-        FlywheelError: one of several processes ended before its time.
+        FlywheelError: one of several processes ended before its time, or Spark is missing, does
+            not start, or ends before its time.
     """
     settings = settings or DenoiseSettings()
     step("read")
     tables = conformed(generations, annotations, gold, prompts)
-    with _sightings(events, tables, settings=settings, step=step) as seen:
+    with (
+        _spread(settings) as spread,
+        _sightings(events, tables, settings=settings, step=step) as seen,
+    ):
         step("infer intent")
         heard = hear(tables.annotations, merge=settings.merge_voices)
         fit = fit_intent(
             seen.clicks(settings.intent.clicks), heard.table, generations=tables.generations,
             gold=tables.gold, settings=settings.intent, processes=settings.processes,
+            spread=spread,
         )  # fmt: skip
         step("make pairs")
         collected: list[pa.Table] = []
@@ -210,6 +228,19 @@ def preview_denoise(
         "candidate_pairs": candidates,
         "expected_pairs": candidates if settings.all_pairs else with_evidence,
     }
+
+
+@contextmanager
+def _spread(settings: DenoiseSettings) -> Iterator[Spread | None]:
+    """Give who takes the E-step: Spark, which ends with the block, or nobody but us."""
+    if settings.engine != "spark":
+        yield None
+        return
+    from pipelines.preferences.executors import on_executors
+    from pipelines.signals.spark import spark_session
+
+    with spark_session(settings.spark_master) as spark:
+        yield on_executors(spark)
 
 
 @contextmanager
