@@ -44,7 +44,7 @@ def denoise(
     ] = 1,
     engine: Annotated[
         Literal["duckdb", "spark"],
-        typer.Option(help="Who counts exposures: this machine, or Spark's executors."),
+        typer.Option(help="Who joins and counts: this process, or Spark."),
     ] = "duckdb",
     spark_master: Annotated[
         str, typer.Option(help="Where Spark runs; a local one listens on loopback only.")

@@ -7,13 +7,16 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
+
 from data_contracts.errors import FlywheelError
+from pipelines.signals.engines import Pass, Rows, compiled, shapes
 
 LOCAL: Final = "local[2]"
 JAVA: Final = "sudo apt-get install default-jre-headless"
@@ -25,12 +28,15 @@ _SETTINGS: Final = {
     "spark.log.level": "ERROR",
     "spark.sql.catalogImplementation": "in-memory",
     "spark.sql.session.timeZone": "UTC",
-    # Small tables are joined; two hundred tasks for each join would cost more than they do.
-    "spark.sql.shuffle.partitions": "8",
     "spark.rpc.message.maxSize": "1024",  # MiB: a shard travels in one message
     "spark.driver.maxResultSize": "0",  # counts of all users come back once from every shard
 }
-_LOOPBACK: Final = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+_LOCAL: Final = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # Two hundred tasks for each join would cost more on one machine than the join.
+    "spark.sql.shuffle.partitions": "4",
+}
 _LOGGING: Final = """
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console
@@ -42,11 +48,39 @@ appender.console.layout.pattern = %p %c{1}: %m%n
 """
 
 
+class Held(NamedTuple):
+    """Rows that stay on executors."""
+
+    frame: Any  # pyspark.sql.DataFrame
+    schema: pa.Schema
+
+
 class Spark(NamedTuple):
-    """A running session."""
+    """A running session; an engine of linear passes."""
 
     session: Any  # pyspark.sql.SparkSession
     master: str
+
+    def run(self, linear: Pass, **tables: Rows) -> pa.Table:
+        """Return the rows of *linear* over *tables*."""
+        made = self._made(linear, tables)
+        rows: pa.Table = made.frame.toArrow().cast(made.schema)
+        return rows
+
+    @contextmanager
+    def hold(self, linear: Pass, **tables: Rows) -> Iterator[Rows]:
+        """As `run`, but the rows stay on executors, computed once, for the passes in the block."""
+        made = self._made(linear, tables)
+        frame = made.frame.cache()
+        yield made._replace(frame=frame)
+        frame.unpersist()
+
+    def _made(self, linear: Pass, tables: dict[str, Rows]) -> Held:
+        asked = compiled(linear, "pyspark", shapes(tables))
+        for name, rows in tables.items():
+            frame = rows.frame if isinstance(rows, Held) else self.session.createDataFrame(rows)
+            frame.createOrReplaceTempView(name)
+        return Held(self.session.sql(asked.sql), asked.schema)
 
     @property
     def context(self) -> Any:
@@ -63,8 +97,9 @@ class Spark(NamedTuple):
 def spark_session(master: str = LOCAL) -> Iterator[Spark]:
     """Give a Spark session at *master*; one that runs in this process already is used as it is.
 
-    A local master listens on loopback only. What Spark writes lies in a folder of the system's
-    temporary place, and leaves with the block.
+    A local master listens on loopback only. What it writes lies in a folder of the system's
+    temporary place, and leaves with the block. Memory is what Spark's own settings say
+    (spark-defaults.conf in SPARK_CONF_DIR); ours are few, and stand above them.
 
     Raises:
         FlywheelError: Spark or Java is missing, or Spark does not start.
@@ -139,16 +174,15 @@ def _start(master: str, folder: Path, ending: ExitStack) -> Any:
 
     logging = folder / "log4j2.properties"
     logging.write_text(_LOGGING, "utf-8")
-    told = (
-        _SETTINGS
-        | (_LOOPBACK if master.startswith("local") else {})
-        | {
-            "spark.master": master,
+    told = _SETTINGS | {
+        "spark.master": master,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging}",
+    }
+    if master.startswith("local"):
+        told |= _LOCAL | {
             "spark.local.dir": str(folder),
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
-            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging}",
         }
-    )
     conf = SparkConf(loadDefaults=False).setAll(list(told.items()))
     # What Java says while it starts and ends is for nobody; standard error is one sentence.
     log = ending.enter_context((folder / "spark.log").open("wb"))
@@ -168,8 +202,16 @@ def _start(master: str, folder: Path, ending: ExitStack) -> Any:
     finally:
         if python is None:
             os.environ.pop("PYSPARK_PYTHON", None)
-    ending.callback(context.stop)
+    ending.callback(_stop, context)
     return SparkSession(context)
+
+
+def _stop(context: Any) -> None:
+    """End Spark; where Java died, it has ended."""
+    from py4j.protocol import Py4JError
+
+    with suppress(Py4JError, OSError):
+        context.stop()
 
 
 def _end(gateway: Any) -> None:
@@ -177,7 +219,8 @@ def _end(gateway: Any) -> None:
     from pyspark import SparkContext
 
     gateway.shutdown()
-    gateway.proc.stdin.close()
+    with suppress(BrokenPipeError):
+        gateway.proc.stdin.close()
     gateway.proc.wait()
     SparkContext._gateway = SparkContext._jvm = None
 

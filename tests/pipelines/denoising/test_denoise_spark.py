@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small_studio import studio, write_studio
@@ -11,13 +12,17 @@ from small_studio import studio, write_studio
 from data_contracts.errors import ContractError, FlywheelError
 from pipelines.cli import MISTAKE, run
 from pipelines.denoising import DenoiseSettings, denoise
+from pipelines.denoising.activity import user_activity
 from pipelines.denoising.bins import MemoryPlan
 from pipelines.denoising.denoise import tables_intent
 from pipelines.preferences import firmness
 from pipelines.preferences.click_model import ClickSettings, beliefs, designed, first_parameters
 from pipelines.preferences.click_table import click_table
+from pipelines.preferences.evidence import gather_evidence
 from pipelines.preferences.executors import Executors, on_executors
-from pipelines.signals import exposures
+from pipelines.preferences.pairs import PairSettings, finish_pairs
+from pipelines.signals import exposures, sessions, signal_patterns
+from pipelines.signals.engines import DUCKDB
 from pipelines.signals.spark import spark_session
 
 FEW = DenoiseSettings(intent=replace(tables_intent(), max_iterations=8))
@@ -40,6 +45,74 @@ def counting():
     parameters = first_parameters(table, designed(5), settings=ClickSettings())
     log_prior = np.log(np.random.default_rng(0).dirichlet(np.ones(5), len(ids)))
     return SimpleNamespace(table=table, told=(beliefs(table, parameters), log_prior))
+
+
+def passes(w, engine):
+    """Every linear pass, by name."""
+    shown, drops = exposures(w.events, w.generations, engine=engine)
+    evidence = gather_evidence(shown, w.annotations, gold=w.gold, engine=engine)
+    made = finish_pairs(
+        w.candidates, None, evidence, settings=PairSettings(per_prompt=2), stage="s",
+        splits=w.splits, engine=engine,
+    )  # fmt: skip
+    return {
+        "exposures": shown, "drops of events": drops, "evidence": evidence, "pairs": made.table,
+        "drops of pairs": made.drops, "sessions": sessions(w.events, engine=engine),
+        "patterns": signal_patterns(shown, engine=engine),
+        "activity": user_activity(shown, engine=engine),
+    }  # fmt: skip
+
+
+def messy():
+    """A studio with copies, ids used twice, strangers, acts taken back, edits, NaN and nulls."""
+    w = studio(prompts=10, users=12, shown=600, golden=8)
+    rng, rows = np.random.default_rng(0), w.events
+    kinds = np.array(["like", "unlike", "edit", "dwell", "delete", "share", "waved"])
+    more = changed(rows, "kind", kinds[rng.integers(0, len(kinds), rows.num_rows)].tolist())
+    more = changed(more, "event_id", [f"m{n:05d}" for n in range(rows.num_rows)])
+    values = [None, float("nan"), 0.0, 0.4, 0.6, 9.0, 14.0]
+    drawn = [values[n] for n in rng.integers(0, len(values), rows.num_rows)]
+    more = more.append_column("value", pa.array(drawn, pa.float64()))
+    rows = rows.append_column("value", pa.nulls(rows.num_rows, pa.float64()))
+    twice = changed(rows.slice(0, 40), "event_id", rows["event_id"].slice(40, 40))
+    strange = changed(more.slice(0, 20), "generation_id", ["nowhere"] * 20)
+    strange = changed(strange, "event_id", [f"x{n}" for n in range(20)])
+    more = changed(more, "position", pa.array([None, *range(1, more.num_rows)], pa.int32()))
+    w.events = pa.concat_tables([rows, more, rows.slice(0, 90), twice, strange])
+    prompt, names = [n // 4 for n in range(40)], w.generations["generation_id"].to_pylist()
+    two = [(a, b) for a in range(40) for b in range(a + 1, 40) if prompt[a] == prompt[b]]
+    chance = np.round(0.5 + 0.5 * rng.random(len(two)), 1)  # many draws
+    w.candidates = pa.table(
+        {
+            "prompt_id": [f"q{prompt[a]:03d}" for a, _ in two],
+            "chosen_id": [names[b] for _, b in two], "rejected_id": [names[a] for a, _ in two],
+            "aspect": [("overall", "aesthetics")[n % 2] for n in range(len(two))],
+            "probability": chance, "target": np.where(chance < 0.7, 0.5, 1.0),
+            "weight": 2 * chance - 1, "kept": chance > 0.6, "known": rng.random(len(two)) > 0.1,
+        }
+    )  # fmt: skip
+    w.splits = pa.table({"prompt_id": [f"q{n:03d}" for n in range(9)], "split": ["train"] * 9})
+    return w
+
+
+def changed(table, name, values):
+    at = table.schema.get_field_index(name)
+    return table.set_column(at, name, pa.array(values) if isinstance(values, list) else values)
+
+
+def test_every_linear_pass_gives_the_same_rows_on_both_engines(spark):
+    w = messy()
+    here, there = passes(w, DUCKDB), passes(w, spark)
+    dropped = set(here["drops of events"]["reason"].to_pylist())
+    dropped |= set(here["drops of pairs"]["reason"].to_pylist())
+    assert dropped >= {
+        "duplicate_event", "unknown_generation", "unknown_kind", "not_a_signal", "prompt_cap",
+        "edit_without_value", "undecided", "no_evidence", "unknown_prompt",
+    }  # fmt: skip
+    assert {name: rows.num_rows for name, rows in there.items()} == {
+        name: rows.num_rows for name, rows in here.items()
+    }
+    assert [name for name, rows in there.items() if not rows.equals(here[name])] == []
 
 
 def test_executors_count_as_one_process_does_whatever_the_shards(spark, counting):
