@@ -11,7 +11,7 @@ export GX_ANALYTICS_ENABLED := false
 export TOKENIZERS_PARALLELISM := false
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup chromium demo test test-slow test-browser check backbone bench clean help
+.PHONY: setup chromium java demo test test-slow test-browser check backbone bench clean help
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -30,13 +30,20 @@ chromium: # Debian's, which the tests of the annotators' pages drive
 	} >/dev/null 2>&1 || { \
 	  echo "no Chromium, and it may not be installed from here: run 'sudo apt-get install chromium'" >&2; exit 1; }
 
+java: # Debian's, which the tests start Spark with
+	@test -x "$${JAVA_HOME:-/nowhere}/bin/java" || command -v java >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq default-jre-headless; \
+	} >/dev/null 2>&1 || { \
+	  echo "no Java, and it may not be installed from here: run 'sudo apt-get install default-jre-headless'" >&2; exit 1; }
+
 demo: setup ## turn the wheel twice and write reports/demo.html
 	$(BIN)/flywheel demo
 
-test: setup chromium ## run the tests
+test: setup chromium java ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
-test-slow: setup chromium ## run the tests that take minutes
+test-slow: setup chromium java ## run the tests that take minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 test-browser: setup chromium ## label in Chromium; a part of test-slow

@@ -1,7 +1,7 @@
 """`flywheel denoise`: preference pairs that can be trusted, from tables of your own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -42,6 +42,13 @@ def denoise(
     processes: Annotated[
         int, typer.Option(help="How many processes share the counting of exposures.")
     ] = 1,
+    engine: Annotated[
+        Literal["duckdb", "spark"],
+        typer.Option(help="Who joins and counts: this process, or Spark."),
+    ] = "duckdb",
+    spark_master: Annotated[
+        str, typer.Option(help="Where Spark runs; a local one listens on loopback only.")
+    ] = "local[2]",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,6 +71,8 @@ def denoise(
         crowd=crowd,
         memory_limit=None if memory_limit is None else read_bytes(memory_limit),
         processes=processes,
+        engine=engine,
+        spark_master=spark_master,
     )
     options = DenoiseOptions(
         events=events, generations=generations, annotations=annotations, gold=gold,

@@ -1,10 +1,10 @@
 """Activity: what each user did in each tenant, in counts; it grows with users, not with events."""
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
-from pipelines.signals.query import query
+from pipelines.signals.engines import DUCKDB, Engine
 from pipelines.signals.signal_patterns import praised
 
 ACTIVITY: Final = pa.schema(
@@ -18,15 +18,23 @@ ACTIVITY: Final = pa.schema(
     ]
 )
 
-_COUNT: Final = """
-SELECT user_id, tenant_id, count(*) AS exposures, sum(acted::INT) AS acted,
-    min(weight) AS weight, bool_or(heldout) AS heldout
-FROM shown GROUP BY user_id, tenant_id ORDER BY user_id, tenant_id
-"""
 
-
-def user_activity(exposures: pa.Table) -> pa.Table:
+def user_activity(exposures: pa.Table, *, engine: Engine = DUCKDB) -> pa.Table:
     """Count weighed exposures by user and tenant: all of one user and tenant weigh the same."""
     shown = exposures.select(["user_id", "tenant_id", "weight", "heldout"])
     shown = shown.append_column("acted", pa.array(praised(exposures)))
-    return query(_COUNT, shown=shown).cast(ACTIVITY)
+    return engine.run(_counted, shown=shown).cast(ACTIVITY)
+
+
+def _counted(shown: Any) -> Any:
+    key = ("user_id", "tenant_id")
+    return (
+        shown.group_by(key)
+        .agg(
+            exposures=shown.count(),
+            acted=shown.acted.cast("int64").sum(),
+            weight=shown.weight.min(),
+            heldout=shown.heldout.any(),
+        )
+        .order_by(key)
+    )

@@ -25,6 +25,7 @@ from pipelines.denoising.reading import (
 from pipelines.denoising.sightings import Sightings, see, see_in_parts
 from pipelines.denoising.tables import Tables, about, conformed
 from pipelines.denoising.users import user_table
+from pipelines.denoising.working import EngineName, checked_engine, working
 from pipelines.preferences import IntentFit, IntentSettings, PairSettings, fit_intent
 from pipelines.preferences.answers import read_answers
 from pipelines.preferences.click_model import ClickSettings
@@ -36,6 +37,7 @@ from pipelines.preferences.rating_model import RatingSettings
 from pipelines.preferences.splits import split_prompts
 from pipelines.signals import ExposureSettings, WeighingSettings
 from pipelines.signals.drops import DROPS, add_drops, join_drops
+from pipelines.signals.engines import DUCKDB, Engine
 from pipelines.stores.atomic import storage_errors
 
 STEPS: Final = (
@@ -78,10 +80,13 @@ class DenoiseSettings:
     crowd: bool = False  # read annotators alone as well: models judged by gold, and minorities
     memory_limit: int | None = None  # bytes; events are joined and counted part by part on disk
     processes: int = 1  # that share the E-step; the figures are the same within 1e-9
+    engine: EngineName = "duckdb"  # of linear passes; on Spark executors take the E-step too
+    spark_master: str = "local[2]"
     scratch: Path | None = None  # where those parts lie meanwhile; None: the system's place
 
     def __post_init__(self) -> None:
         checked_processes(self.processes)
+        checked_engine(self.engine, processes=self.processes)
         if self.memory_limit is not None and self.memory_limit < LEAST_MEMORY:
             raise ContractError(
                 f"memory_limit is {self.memory_limit:,} bytes; give at least {LEAST_MEMORY:,}"
@@ -131,21 +136,30 @@ def denoise(
 
     Raises:
         ContractError: a table breaks its contract, or there is no generation.
-        FlywheelError: one of several processes ended before its time.
+        FlywheelError: one of several processes ended before its time, or Spark is missing, does
+            not start, or ends before its time.
     """
     settings = settings or DenoiseSettings()
     step("read")
     tables = conformed(generations, annotations, gold, prompts)
-    with _sightings(events, tables, settings=settings, step=step) as seen:
+    with (
+        working(
+            settings.engine, settings.spark_master, in_parts=settings.memory_limit is not None
+        ) as (engine, spread),
+        _sightings(events, tables, settings=settings, engine=engine, step=step) as seen,
+    ):
         step("infer intent")
         heard = hear(tables.annotations, merge=settings.merge_voices)
         fit = fit_intent(
             seen.clicks(settings.intent.clicks), heard.table, generations=tables.generations,
             gold=tables.gold, settings=settings.intent, processes=settings.processes,
+            spread=spread,
         )  # fmt: skip
         step("make pairs")
         collected: list[pa.Table] = []
-        made = _make_pairs(seen, fit, heard.table, tables, keep or collected.append, settings)
+        made = _make_pairs(
+            seen, fit, heard.table, tables, keep or collected.append, settings, engine
+        )  # fmt: skip
     drops = join_drops(seen.drops[0], fit.drops, made.drops)
     drops = join_drops(drops, seen.drops[1], heard.drops, tables.unknown_gold)
     step("report")
@@ -218,6 +232,7 @@ def _sightings(
     tables: Tables,
     *,
     settings: DenoiseSettings,
+    engine: Engine = DUCKDB,
     step: Step = lambda name: None,
 ) -> Iterator[Sightings]:
     """Give what users saw and did; what lies on disk for it is gone afterwards."""
@@ -226,7 +241,7 @@ def _sightings(
         rows = given if isinstance(given, pa.Table) else given.whole()
         yield see(
             checked(rows, EVENTS), tables.generations, signals=settings.signals,
-            weighing=settings.weighing, step=step,
+            weighing=settings.weighing, engine=engine, step=step,
         )  # fmt: skip
         return
     batches = table_batches(given, EVENTS) if isinstance(given, pa.Table) else given
@@ -256,6 +271,7 @@ def _make_pairs(
     tables: Tables,
     keep: Keep,
     settings: DenoiseSettings,
+    engine: Engine,
 ) -> Made:
     chances, drops, schema = [np.zeros(0)], [DROPS.empty_table()], PREFERENCE_PAIR
     splits = None
@@ -268,10 +284,10 @@ def _make_pairs(
         if settings.all_pairs:
             pairs = all_pairs(fit, generations, annotations=said, settings=settings.pairs)
         else:
-            evidence = gather_evidence(shown, said, gold=known)
+            evidence = gather_evidence(shown, said, gold=known, engine=engine)
             found = make_pairs(
                 fit, tables.prompts, generations, evidence, annotations=said, splits=splits,
-                settings=settings.pairs,
+                settings=settings.pairs, engine=engine,
             )  # fmt: skip
             pairs = found.table
             drops.append(found.drops)

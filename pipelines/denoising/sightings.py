@@ -32,6 +32,7 @@ from pipelines.signals import (
     weigh,
 )
 from pipelines.signals.drops import drops_table
+from pipelines.signals.engines import DUCKDB, Engine
 
 
 class Block(NamedTuple):
@@ -63,10 +64,11 @@ def see(
     signals: ExposureSettings,
     weighing: WeighingSettings,
     step: Callable[[str], None],
+    engine: Engine = DUCKDB,
 ) -> Sightings:
-    """Join and weigh *events* in memory."""
+    """Join and weigh *events* in memory; *engine* runs what is linear in them."""
     step("join exposures")
-    joined = exposures(events, generations, settings=signals)
+    joined = exposures(events, generations, settings=signals, engine=engine)
     step("find adversaries")
     weighed = weigh(joined.table, generations, settings=weighing)
 
@@ -77,7 +79,7 @@ def see(
         clicks=lambda settings: weighed.table,
         blocks=blocks,
         shown=lambda: pc.unique(training_exposures(joined.table)["generation_id"]),
-        activity=user_activity(weighed.table),
+        activity=user_activity(weighed.table, engine=engine),
         reasons=weighed.reasons,
         everybody=pc.unique(events["user_id"]).sort(),
         events=events.num_rows,

@@ -1,10 +1,11 @@
 """Evidence: which events and answers speak of a generation, by id."""
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from data_contracts.schemas import ANNOTATION
+from pipelines.signals.engines import DUCKDB, Engine
 from pipelines.signals.exposures import EXPOSURE, training_exposures
 from pipelines.signals.query import conform, query, subset
 
@@ -16,25 +17,13 @@ EVIDENCE: Final = pa.schema(
     ]
 )
 
-_GATHER: Final = """
-SELECT generation_id, 'signals' AS source, flatten(list(event_ids)) AS ids
-FROM shown GROUP BY generation_id
-UNION ALL
-SELECT generation_id, kind || 's' AS source, list(DISTINCT annotation_id) AS ids
-FROM (
-    SELECT generation_id, kind, annotation_id FROM said
-    UNION ALL
-    SELECT other_generation_id, kind, annotation_id FROM said
-    WHERE other_generation_id IS NOT NULL
-)
-GROUP BY generation_id, kind
-UNION ALL
-SELECT DISTINCT generation_id, 'gold' AS source, CAST([] AS VARCHAR[]) AS ids FROM known
-"""
-
 
 def gather_evidence(
-    exposures: pa.Table | None, annotations: pa.Table | None, *, gold: pa.Table | None = None
+    exposures: pa.Table | None,
+    annotations: pa.Table | None,
+    *,
+    gold: pa.Table | None = None,
+    engine: Engine = DUCKDB,
 ) -> pa.Table:
     """Return per generation and source the ids behind what the fit believes.
 
@@ -44,20 +33,39 @@ def gather_evidence(
     names = ("annotation_id", "generation_id", "other_generation_id", "kind", "value")
     wanted = subset(ANNOTATION, names)
     rows = wanted.empty_table() if annotations is None else annotations
-    said = query(
-        "SELECT * FROM said WHERE kind IN ('rating', 'comparison') AND value IS NOT NULL "
-        "AND NOT isnan(value)",
-        said=conform(rows, wanted, what="annotations"),
-    )
+    said = conform(rows, wanted, what="annotations")
     known = pa.table({"generation_id": pa.array([], pa.string())}) if gold is None else gold
-    found = query(
-        f"SELECT generation_id, source, list_sort(ids) AS ids FROM ({_GATHER}) "
-        "ORDER BY generation_id, source",
+    found = engine.run(
+        _gathered,
         shown=shown.select(["generation_id", "event_ids"]),
         said=said,
-        known=known,
+        known=known.select(["generation_id"]),
     )
     return found.cast(EVIDENCE)
+
+
+def _gathered(shown: Any, said: Any, known: Any) -> Any:
+    import ibis
+
+    names = ("generation_id", "source", "ids")
+    signals = shown.group_by("generation_id").agg(ids=shown.event_ids.collect().flatten())
+    answer = said.kind.isin(("rating", "comparison")) & said.value.notnull() & ~said.value.isnan()
+    said = said.filter(answer)
+    other = said.filter(said.other_generation_id.notnull())
+    each = ibis.union(
+        said.select("generation_id", "kind", "annotation_id"),
+        other.select("kind", "annotation_id", generation_id="other_generation_id"),
+    )
+    answers = each.group_by("generation_id", "kind").agg(
+        ids=each.annotation_id.collect(distinct=True)
+    )
+    gold = known.distinct().mutate(ids=ibis.literal([], "array<string>"))
+    found = ibis.union(
+        signals.mutate(source=ibis.literal("signals")).select(names),
+        answers.mutate(source=answers.kind + "s").select(names),
+        gold.mutate(source=ibis.literal("gold")).select(names),
+    )
+    return found.mutate(ids=found.ids.sort()).order_by("generation_id", "source")
 
 
 def direct_votes(annotations: pa.Table | None) -> pa.Table:

@@ -26,7 +26,7 @@ from pipelines.preferences.kernel import FloatArray, IntArray, normalise
 from pipelines.preferences.partitions import checked_processes
 from pipelines.preferences.reliability import annotator_table
 from pipelines.preferences.siblings import Siblings, better_chance, find_siblings
-from pipelines.preferences.workers import partitioned
+from pipelines.preferences.workers import Spread, partitioned
 from pipelines.signals.drops import drops_table, join_drops
 from pipelines.signals.exposures import EXPOSURE, training_exposures
 from pipelines.signals.query import conform, query, subset
@@ -97,6 +97,7 @@ def fit_intent(
     gold: pa.Table | None = None,
     settings: IntentSettings | None = None,
     processes: int = 1,
+    spread: Spread | None = None,
 ) -> IntentFit:
     """Infer every generation's quality class from signals, answers and gold, in one model.
 
@@ -112,6 +113,8 @@ def fit_intent(
         gold: generation_id, aspect, value (a level 1 .. 5); clamped.
         settings: sizes, priors and tolerance.
         processes: how many share the E-step over exposures; the fit is the same within 1e-9.
+        spread: who takes the E-step instead (`executors.on_executors`); None: *processes* of this
+            machine.
 
     Returns:
         The fit; the same for any order of rows.
@@ -138,9 +141,10 @@ def fit_intent(
     )
     clicks, firmness = choose_firmness(table, channels, settings=settings)
     settings = replace(settings, clicks=clicks)
-    with partitioned(table, processes=processes) as spread:
-        anchoring = anchor(spread, channels, settings=settings)
-        state = run_em(spread, channels, anchoring.chances, settings=settings)
+    shared = partitioned(table, processes=processes) if spread is None else spread(table)
+    with shared as counted:
+        anchoring = anchor(counted, channels, settings=settings)
+        state = run_em(counted, channels, anchoring.chances, settings=settings)
     state, calibration, siblings = _calibrated(
         table, state, _prompts(generations, settings=settings), settings=settings
     )

@@ -13,10 +13,13 @@ from data_contracts.errors import ContractError
 from data_contracts.schemas import GENERATION, PREFERENCE_PAIR
 from pipelines.preferences.channels import OVERALL
 from pipelines.preferences.evidence import EVIDENCE, direct_votes
+from pipelines.preferences.finishing import Judging, backed
 from pipelines.preferences.intent import IntentFit
 from pipelines.preferences.splits import SplitSettings, split_prompts
 from pipelines.preferences.target import TargetSettings, targets
 from pipelines.signals.drops import drops_table
+from pipelines.signals.engines import DUCKDB, Engine
+from pipelines.signals.joining import reasons
 from pipelines.signals.query import conform, query, subset
 
 FloatArray = NDArray[np.float64]
@@ -69,6 +72,7 @@ def make_pairs(
     instead: pa.Table | None = None,
     splits: pa.Table | None = None,
     settings: PairSettings | None = None,
+    engine: Engine = DUCKDB,
 ) -> Pairs:
     """Compare all generations of one prompt by the fit's posterior.
 
@@ -82,6 +86,7 @@ def make_pairs(
         instead: CANDIDATE rows that stand in place of the posterior's about the same two.
         splits: from `split_prompts`, where it is known already; else it follows from *prompts*.
         settings: thresholds, cap, splits.
+        engine: who finishes the pairs; the rows are the same.
 
     Returns:
         Rows of the preference_pair contract; drops by reason: no_evidence, undecided,
@@ -106,6 +111,7 @@ def make_pairs(
         settings=settings,
         stage="preferences",
         splits=splits,
+        engine=engine,
         other_skill=pairs_across_skills(generations, fit.generation_ids) * len(settings.aspects),
     )
 
@@ -207,6 +213,7 @@ def finish_pairs(
     stage: str,
     splits: pa.Table | None = None,
     other_skill: int = 0,
+    engine: Engine = DUCKDB,
 ) -> Pairs:
     """Cap, split, name and back every candidate (CANDIDATE schema) with its evidence.
 
@@ -214,29 +221,15 @@ def finish_pairs(
     """
     if splits is None:
         splits = split_prompts(prompts, settings=settings.splits)
-    judged = query(
-        f"""
-        SELECT candidates.*, split, CASE
-            WHEN split IS NULL THEN 'unknown_prompt'
-            WHEN {settings.keep_undecided} THEN 'kept'
-            WHEN NOT known THEN 'no_evidence'
-            WHEN NOT kept THEN 'undecided'
-            WHEN row_number() OVER (PARTITION BY prompt_id, aspect, kept AND known
-                ORDER BY CASE WHEN target = 0.5 AND aspect <> '{OVERALL}' THEN 0.5 + weight / 2
-                    ELSE probability END DESC, chosen_id, rejected_id) > {settings.per_prompt}
-                THEN 'prompt_cap'
-            ELSE 'kept' END AS reason
-        FROM candidates LEFT JOIN splits USING (prompt_id)
-        """,
-        candidates=candidates,
-        splits=splits,
+    judge = Judging(settings.per_prompt, settings.keep_undecided)
+    with engine.hold(judge, candidates=candidates, splits=splits) as judged:
+        found = engine.run(reasons, judged=judged).to_pylist()
+        table = engine.run(backed, judged=judged, evidence=evidence.cast(EVIDENCE))
+    counts = {row["reason"]: row["rows"] for row in found if row["reason"] != "kept"}
+    counts["other_skill"] = other_skill
+    return Pairs(
+        table.select(PREFERENCE_PAIR.names).cast(PREFERENCE_PAIR), drops_table(stage, counts)
     )
-    counted = judged.group_by("reason").aggregate([("prompt_id", "count")]).to_pylist()
-    reasons = {row["reason"]: row["prompt_id_count"] for row in counted}
-    reasons.pop("kept", None)
-    reasons["other_skill"] = other_skill
-    table = query(_FINISH, judged=judged, evidence=evidence.cast(EVIDENCE))
-    return Pairs(table.cast(PREFERENCE_PAIR), drops_table(stage, reasons))
 
 
 def _candidates(
@@ -298,25 +291,5 @@ SELECT * FROM candidates ANTI JOIN instead ON candidates.aspect = instead.aspect
     AND greatest(candidates.chosen_id, candidates.rejected_id)
         = greatest(instead.chosen_id, instead.rejected_id)
 UNION ALL BY NAME SELECT * FROM instead
-ORDER BY prompt_id, aspect, chosen_id, rejected_id
-"""
-_FINISH: Final = """
-WITH kept AS (
-    SELECT * EXCLUDE (reason, kept, known),
-        substr(sha256(least(chosen_id, rejected_id) || chr(31) ||
-            greatest(chosen_id, rejected_id) || chr(31) || aspect), 1, 24) AS pair_id
-    FROM judged WHERE reason = 'kept'
-), backed AS (
-    SELECT pair_id, list_sort(list(DISTINCT source)) AS sources,
-        list_sort(list_distinct(flatten(list(ids)))) AS evidence
-    FROM (SELECT pair_id, chosen_id AS generation_id FROM kept
-          UNION ALL SELECT pair_id, rejected_id FROM kept)
-    JOIN evidence USING (generation_id)
-    GROUP BY pair_id
-)
-SELECT pair_id, prompt_id, chosen_id, rejected_id, aspect, probability, target, weight,
-    coalesce(sources, CAST([] AS VARCHAR[])) AS sources,
-    coalesce(evidence, CAST([] AS VARCHAR[])) AS evidence, split
-FROM kept LEFT JOIN backed USING (pair_id)
 ORDER BY prompt_id, aspect, chosen_id, rejected_id
 """

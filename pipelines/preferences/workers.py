@@ -2,8 +2,8 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -20,6 +20,9 @@ from pipelines.preferences.partitions import (
     merge_counts,
     partial_counts,
 )
+
+# Gives a click table whose E-step others take, for as long as the block lasts.
+Spread = Callable[[ClickTable | None], AbstractContextManager[ClickTable | None]]
 
 _PATIENCE: Final = 5.0  # seconds that a worker gets to leave by itself
 

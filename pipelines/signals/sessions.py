@@ -1,11 +1,12 @@
 """Sessions: one user's work without a long gap, turn by turn."""
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from data_contracts.schemas import EVENT, UTC
-from pipelines.signals.query import conform, query, subset
+from pipelines.signals.engines import DUCKDB, Engine
+from pipelines.signals.query import conform, subset
 
 _COLUMNS: Final = (
     "event_id", "tenant_id", "project_id", "user_id", "session_id", "turn", "kind",
@@ -28,21 +29,8 @@ SESSION: Final = pa.schema(
     ]
 )
 
-_SESSIONS: Final = """
-SELECT tenant_id, project_id, user_id, session_id,
-    CAST(count(DISTINCT turn) AS INTEGER) AS turns,
-    count(DISTINCT event_id) AS events,
-    count(DISTINCT event_id) FILTER (kind = 'impression') AS impressions,
-    count(DISTINCT event_id) FILTER (kind = 'regenerate') AS regenerations,
-    count(DISTINCT generation_id) AS generations,
-    min(occurred_at) AS started_at, max(occurred_at) AS ended_at
-FROM events
-GROUP BY tenant_id, project_id, user_id, session_id
-ORDER BY tenant_id, project_id, user_id, session_id
-"""
 
-
-def sessions(events: pa.Table) -> pa.Table:
+def sessions(events: pa.Table, *, engine: Engine = DUCKDB) -> pa.Table:
     """Return a row per session: how many turns, events and generations, from when to when.
 
     An event that comes twice (same event_id) counts once.
@@ -51,4 +39,22 @@ def sessions(events: pa.Table) -> pa.Table:
         ContractError: a required column is missing.
     """
     rows = conform(events, subset(EVENT, _COLUMNS), what="events")
-    return query(_SESSIONS, events=rows).cast(SESSION)
+    return engine.run(_by_session, events=rows).cast(SESSION)
+
+
+def _by_session(events: Any) -> Any:
+    key = ["tenant_id", "project_id", "user_id", "session_id"]
+    event = events.event_id
+    return (
+        events.group_by(key)
+        .agg(
+            turns=events.turn.nunique(),
+            events=event.nunique(),
+            impressions=event.nunique(where=events.kind == "impression"),
+            regenerations=event.nunique(where=events.kind == "regenerate"),
+            generations=events.generation_id.nunique(),
+            started_at=events.occurred_at.min(),
+            ended_at=events.occurred_at.max(),
+        )
+        .order_by(key)
+    )

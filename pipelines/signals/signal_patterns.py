@@ -7,22 +7,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipelines.signals.engines import DUCKDB, Engine
 from pipelines.signals.exposures import training_exposures
-from pipelines.signals.query import query
 from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray, has_signal, pattern_bits
 
 ACTIVITY_BUCKETS: Final = 4
 PRAISE: Final = ("like", "download", "share", "upscale", "remix")
 
-_PATTERNS: Final = """
-SELECT pattern, bucket, surface, position, count(*) AS exposures,
-    count(DISTINCT user_id) AS users, count(DISTINCT generation_id) AS generations
-FROM shown GROUP BY pattern, bucket, surface, position
-ORDER BY pattern, bucket, surface, position NULLS FIRST
-"""
 
-
-def signal_patterns(exposures: pa.Table, *, buckets: int = ACTIVITY_BUCKETS) -> pa.Table:
+def signal_patterns(
+    exposures: pa.Table, *, buckets: int = ACTIVITY_BUCKETS, engine: Engine = DUCKDB
+) -> pa.Table:
     """Count training exposures by pattern, activity bucket, surface and position.
 
     The column *signals* names the bits, for people.
@@ -33,10 +28,21 @@ def signal_patterns(exposures: pa.Table, *, buckets: int = ACTIVITY_BUCKETS) -> 
         users.indices.to_numpy(), praised(shown), len(users.dictionary), buckets=buckets
     )
     shown = shown.append_column("bucket", pa.array(of_user[users.indices.to_numpy()], pa.int32()))
-    counted = query(_PATTERNS, shown=shown.drop_columns(["event_ids"]))
+    counted = engine.run(_counted, shown=shown.drop_columns(["event_ids"]))
     bits = pattern_bits(counted["pattern"].to_numpy())
     names = [[SIGNAL_NAMES[s] for s in np.flatnonzero(row)] for row in bits]
     return counted.append_column("signals", pa.array(names, pa.list_(pa.string())))
+
+
+def _counted(shown: Any) -> Any:
+    key = ("pattern", "bucket", "surface", "position")
+    counted = shown.group_by(key).agg(
+        exposures=shown.count(),
+        users=shown.user_id.nunique(),
+        generations=shown.generation_id.nunique(),
+    )
+    unknown_first = counted.position.asc(nulls_first=True)
+    return counted.order_by([*key[:-1], unknown_first])
 
 
 def praised(exposures: pa.Table) -> BoolArray:

@@ -3,8 +3,9 @@
 Adding a row adds a signal everywhere: a bit of the pattern, a column of the intent model.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
+
+# From the events of an exposure (an Ibis table that is grouped) to a truth about them, or null.
+Condition = Callable[[Any], Any]
 
 INTENTS: Final = ("endorse", "mock", "indiscriminate")
 
@@ -25,26 +29,36 @@ class Signal:
     """
 
     name: str
-    condition: str  # SQL over one exposure's events; true sets the bit
+    condition: Condition  # true sets the bit
     endorse: tuple[float, float]
     mock: tuple[float, float]
     indiscriminate: float
 
 
-def _any(kind: str) -> str:
-    return f"coalesce(bool_or(kind = '{kind}'), false)"
+def _any(kind: str) -> Condition:
+    return lambda events: (events.kind == kind).any()
 
 
-def _last(kind: str) -> str:
-    return f"coalesce(epoch_us(max(occurred_at) FILTER (kind = '{kind}')), -1)"
+def _liked(events: Any) -> Any:
+    """Net of unlike: the last of the two counts, unlike at a draw."""
+    like, unlike = (
+        events.occurred_at.max(where=events.kind == kind) for kind in ("like", "unlike")
+    )
+    return like.notnull() & (unlike.isnull() | (like > unlike))
 
 
-_KEPT = "coalesce(min(value) FILTER (kind = 'edit'), -1)"
+def _kept(events: Any) -> Any:
+    return events.value.min(where=events.kind == "edit")
+
+
+def _dwelt(events: Any) -> Any:
+    """Longer than 10 s in all."""
+    return events.value.sum(where=events.kind == "dwell") > 10
+
 
 SIGNALS: Final[tuple[Signal, ...]] = (
     Signal(
-        name="like",  # net of unlike: the last of the two counts, unlike at a draw
-        condition=f"{_last('like')} > {_last('unlike')}",
+        name="like", condition=_liked,
         endorse=(0.02, 0.35), mock=(0.05, 0.05), indiscriminate=0.6,
     ),
     Signal(
@@ -60,11 +74,11 @@ SIGNALS: Final[tuple[Signal, ...]] = (
         endorse=(0.40, 0.08), mock=(0.12, 0.12), indiscriminate=0.1,
     ),
     Signal(
-        name="edit_kept", condition=f"{_KEPT} >= 0.5",
+        name="edit_kept", condition=lambda events: _kept(events) >= 0.5,
         endorse=(0.02, 0.06), mock=(0.02, 0.02), indiscriminate=0.05,
     ),
     Signal(
-        name="edit_lost", condition=f"{_KEPT} >= 0 AND {_KEPT} < 0.5",
+        name="edit_lost", condition=lambda events: (_kept(events) >= 0) & (_kept(events) < 0.5),
         endorse=(0.06, 0.02), mock=(0.02, 0.02), indiscriminate=0.05,
     ),
     Signal(
@@ -76,8 +90,7 @@ SIGNALS: Final[tuple[Signal, ...]] = (
         endorse=(0.02, 0.08), mock=(0.08, 0.05), indiscriminate=0.1,
     ),
     Signal(
-        name="dwell",  # longer than 10 s in all
-        condition="coalesce(sum(value) FILTER (kind = 'dwell'), 0) > 10",
+        name="dwell", condition=_dwelt,
         endorse=(0.20, 0.55), mock=(0.65, 0.45), indiscriminate=0.2,
     ),
     Signal(
