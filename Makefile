@@ -55,10 +55,12 @@ check: setup ## lint, types, walls
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-backbone: setup ## make the tiny checkpoints again (about two hours on one core)
+backbone: setup ## make the tiny checkpoint again (about four hours on one core)
 	$(BIN)/python -m pipelines.world.pretrain --out backbone/tiny
-	$(BIN)/python -m pipelines.world.pretrain --out backbone/tiny_films --language-from backbone/tiny \
+	$(BIN)/python -m pipelines.world.pretrain --out backbone/tiny --language-from backbone/tiny \
 	  --film-steps 3000
+	$(BIN)/python -m pipelines.world.pretrain --out backbone/tiny --language-from backbone/tiny \
+	  --scenes-seed 10 --film-steps 6000 --films 70000 --film-scenes 47000
 
 bench: setup ## measure; one file a claim
 	$(BIN)/python -m benchmarks

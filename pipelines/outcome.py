@@ -39,7 +39,7 @@ def turn_outcome(
         progress: called with samples done and to do.
     """
     stores = open_stores(root)
-    release = first_release(stores, settings.studio.modality)
+    release = first_release(stores)
     figures = {"turn": number, "checkpoint": release} | _true_quality(
         stores, settings, release, final=final, progress=progress
     )

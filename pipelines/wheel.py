@@ -69,7 +69,7 @@ def _deliver(
     inbox = Inbox(root)
     if turn in inbox.turns():
         return {}
-    release = first_release(stores, settings.studio.modality)
+    release = first_release(stores)
     folder = inbox.folder(turn)
     shared = None
     if deliveries is not None:

@@ -17,21 +17,13 @@ from pipelines.stores import CheckpointFields, Stores
 RELEASE: Final = "policy"
 
 
-def shipped_checkpoint(modality: str = "image") -> Path:
-    """Return the folder of the tiny base checkpoint that ships with the house.
-
-    The one of films draws pictures too; the one of pictures is what published figures start from.
-    """
-    return Path(str(files("backbone") / ("tiny_films" if modality == "video" else "tiny")))
+def shipped_checkpoint() -> Path:
+    """Return the folder of the tiny base checkpoint that ships with the house."""
+    return Path(str(files("backbone") / "tiny"))
 
 
-def first_release(stores: Stores, modality: str = "image") -> CheckpointId:
-    """Return the policy released last; a wheel that never turned releases the shipped one.
-
-    Args:
-        stores: of the wheel.
-        modality: what it draws, which decides the shipped one.
-    """
+def first_release(stores: Stores) -> CheckpointId:
+    """Return the policy released last; a wheel that never turned releases the shipped one."""
     released = stores.catalogue.release(RELEASE)
     if released is not None:
         return released
@@ -42,9 +34,9 @@ def first_release(stores: Stores, modality: str = "image") -> CheckpointId:
         label_epoch=0,
         code_version="shipped",
         configuration_digest="shipped",
-        modalities=("image", "text") if modality == "image" else ("image", "text", "video"),
+        modalities=("image", "text", "video"),
     )
-    checkpoint = stores.checkpoints.adopt(shipped_checkpoint(modality), fields)
+    checkpoint = stores.checkpoints.adopt(shipped_checkpoint(), fields)
     stores.catalogue.register(checkpoint, "checkpoint", label=GENERAL)
     return stores.catalogue.promote(
         RELEASE, checkpoint, reason="shipped base model", by="first start", at=datetime.now(UTC)
@@ -63,7 +55,7 @@ def backbone(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeR
     # Pinned once: training this turn again must start where it started.
     checkpoint = stores.catalogue.pointer(pointer)
     if checkpoint is None:
-        checkpoint = first_release(stores, wheel.settings.studio.modality)
+        checkpoint = first_release(stores)
         stores.catalogue.swap_pointer(
             pointer,
             expected=None,

@@ -11,7 +11,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -168,12 +168,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 told.seed,
             )
             curves["pictures_and_films"] = train_on(backbone, both, steps=told.film_steps, bar=bar)
+    before = _stages_of(told.language_from)
     backbone.save(told.out)
-    kept = {
-        name: {"held_out": run.held_out, "train": run.train[:: max(len(run.train) // 200, 1)]}
+    stages = before + [
+        {
+            "stage": name,
+            "held_out": run.held_out,
+            "train": run.train[:: max(len(run.train) // 200, 1)],
+        }
         for name, run in curves.items()
-    }
-    (told.out / "pretraining.json").write_text(json.dumps(kept) + "\n", "utf-8")
+    ]
+    (told.out / "pretraining.json").write_text(json.dumps(stages) + "\n", "utf-8")
+
+
+def _stages_of(folder: Path | None) -> list[dict[str, Any]]:
+    """Return the curves of the stages that a checkpoint went through."""
+    file = folder / "pretraining.json" if folder else None
+    return json.loads(file.read_text("utf-8")) if file and file.is_file() else []
 
 
 def require_same_names(backbone: Emu3Backbone, pictures: Media, teacher: Tensor) -> None:
