@@ -6,7 +6,9 @@ seconds). Nothing is sent, nothing is written, and no Data Docs are built.
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import ModuleType
@@ -95,10 +97,26 @@ def build_suite(contract: Contract, *, now: datetime) -> Any:
     )
 
 
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Let imports find no *module*, as if it were not installed; one imported before stays."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]  # what Python takes for "not there"
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
 @cache
 def _great_expectations() -> ModuleType:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read once, at import
-    import great_expectations as gx
+    # It would import Spark where that is installed. We hand it frames alone, and in a process
+    # without a main file (a worker of a test, an embedding) Spark Connect ends the process.
+    with _hidden("pyspark.sql.connect" if "pyspark" in sys.modules else "pyspark"):
+        import great_expectations as gx
 
     # Its bars and its advice would otherwise land in the middle of a command's output.
     logging.getLogger("great_expectations").setLevel(logging.ERROR)

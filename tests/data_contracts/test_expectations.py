@@ -149,3 +149,17 @@ def test_importing_contracts_does_not_import_great_expectations() -> None:
         "c.load_contract('event'); assert 'great_expectations' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("first", ["", "import pyspark; "], ids=["alone", "after Spark"])
+def test_spark_beside_it_never_ends_the_process(first: str) -> None:
+    """In a process without a main file Spark Connect, which Great Expectations asks for, exits."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    code = (
+        f"{first}import data_contracts.expectations as e, sys; e._great_expectations(); "
+        "import pyspark.sql; assert 'pyspark.sql.connect' not in sys.modules; print('went on')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"exec({code!r})"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "went on\n", done.stderr
