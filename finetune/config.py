@@ -21,6 +21,9 @@ class DpoConfig(PolicyConfig):
 
     beta: float = Field(default=0.1, gt=0)  # pull towards the reference
     sft_weight: float = Field(default=1.0, ge=0)  # of the chosen one's likelihood, per token
+    # Tokens that the reference gave at least this chance were no choice: a preference says nothing
+    # of them (only imitation does). 1: all of them count, as in plain DPO.
+    choice_below: float = Field(default=1.0, gt=0, le=1)
     score_batch_size: int = Field(default=64, ge=1)  # sequences a reference batch
 
 

@@ -1,11 +1,13 @@
 """Direct preference optimisation with a target and a weight for every pair."""
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
@@ -95,6 +97,7 @@ def train_dpo(
                     callbacks=[book],
                     sft_weight=config.sft_weight,
                     grammar_weight=config.grammar_weight,
+                    choice_below=config.choice_below,
                     mass=mass,
                     score_batch_size=config.score_batch_size,
                 ),
@@ -136,6 +139,7 @@ class PairCollator:
     sequences: Sequences
     rows: PreferenceRows
     reference: FloatArray | None = None  # log-probability by sequence, once it was scored
+    choices: npt.NDArray[np.bool_] | None = None  # of all tokens, those that a preference is about
 
     def __call__(self, examples: list[dict[str, int]]) -> dict[str, torch.Tensor]:
         pairs = np.array([example["row"] for example in examples], np.int64)
@@ -153,6 +157,9 @@ class PairCollator:
         if self.reference is not None:
             batch["ref_chosen_logps"] = _float(self.reference[chosen])
             batch["ref_rejected_logps"] = _float(self.reference[rejected])
+        if self.choices is not None:
+            rows = np.concatenate([chosen, rejected])
+            batch["choices"] = self.sequences.padded_marks(rows, self.choices)
         return batch
 
 
@@ -167,6 +174,12 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
     step, over its parts and over all processes. The second term is TRL's `sft` loss: a mean over
     the chosen completions' tokens, not over sequences. With equal weights, p = 1 and no third term
     this is TRL's loss_type=["sigmoid", "sft"]. *lost* is what `GrammarMass` says.
+
+    With *choice_below* under 1, logp and ref in d are sums over those tokens alone to which the
+    reference gave less chance. The others follow from what came before (most of a picture is more
+    of the same); pushed down wherever they were rejected, they drag all that is drawn to where it
+    might begin first. ConfPO (Yoon et al. 2025, arXiv 2506.08712) chooses by the policy's own
+    confidence at every step; the reference's does not move while training.
     """
 
     ref_model: Any
@@ -176,12 +189,14 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
         *,
         sft_weight: float,
         grammar_weight: float,
+        choice_below: float,
         mass: GrammarMass | None,
         score_batch_size: int,
         **options: Any,
     ) -> None:
         self._sft_weight = sft_weight
         self._grammar_weight, self._mass = grammar_weight, mass
+        self._choice_below = choice_below
         self._score_batch_size = score_batch_size
         super().__init__(**options)
         # TRL's metrics of logits and entropy cost as much as the loss; ours need only log-probs.
@@ -192,21 +207,29 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
         """Score each sequence once, however many pairs it is in; processes share the work."""
         collator = self.data_collator
         rows = np.unique(np.concatenate([collator.rows.chosen, collator.rows.rejected]))
-        scores = np.full(len(collator.sequences.prompt_lengths), np.nan)
-        own = rows[np.argsort(collator.sequences.lengths(rows), kind="stable")]
+        sequences = collator.sequences
+        scores = np.full(len(sequences.prompt_lengths), np.nan)
+        choices = np.zeros(len(sequences.tokens), np.bool_)
+        own = rows[np.argsort(sequences.lengths(rows), kind="stable")]
         own = own[self.accelerator.process_index :: self.accelerator.num_processes]
         found = []
         for start in range(0, len(own), self._score_batch_size):
             part = own[start : start + self._score_batch_size]
-            found.append((part, self._reference_scores(collator.sequences, part)))
-        for part, values in gather_object(found):
+            found.append((part, *self._reference_scores(sequences, part)))
+        for part, values, open_ones in gather_object(found):
             scores[part] = values
+            for row, marks in zip(part, open_ones, strict=True):
+                choices[sequences.starts[row] : sequences.starts[row + 1]] = marks
         collator.reference = scores
+        collator.choices = choices if self._choice_below < 1 else None
         self.ref_model = None
         return dataset
 
     @torch.no_grad()
-    def _reference_scores(self, sequences: Sequences, rows: IntArray) -> FloatArray:
+    def _reference_scores(
+        self, sequences: Sequences, rows: IntArray
+    ) -> tuple[FloatArray, list[npt.NDArray[np.bool_]]]:
+        """Return each row's log-probability over its choices, and which of its tokens they are."""
         ids, completion = sequences.padded(rows)
         with self.accelerator.autocast():
             logps = self.ref_model(
@@ -215,8 +238,12 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
                 use_cache=False,
                 fused_lm_head=True,
             ).log_probs
-        sums: FloatArray = logps.sum(1).double().cpu().numpy()
-        return sums
+        marks = completion.clone()
+        if self._choice_below < 1:
+            marks[:, 1:] &= (logps < math.log(self._choice_below)).cpu()
+        sums: FloatArray = (logps.cpu() * marks[:, 1:]).sum(1).double().numpy()
+        lengths = sequences.lengths(rows)
+        return sums, [each[:n].numpy() for each, n in zip(marks, lengths, strict=True)]
 
     def compute_loss(
         self,
@@ -234,12 +261,15 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
             use_cache=False,
             fused_lm_head=True,
         ).log_probs
-        chosen, rejected = log_probs.sum(1).chunk(2)
+        whole, _ = log_probs.sum(1).chunk(2)
+        choices = inputs.get("choices")
+        judged = log_probs if choices is None else log_probs * choices[:, 1:]
+        chosen, rejected = judged.sum(1).chunk(2)
         chosen_reward = self.beta * (chosen - inputs["ref_chosen_logps"])
         rejected_reward = self.beta * (rejected - inputs["ref_rejected_logps"])
         margin = chosen_reward - rejected_reward
         preference = logistic_sum(margin, inputs["target"], inputs["weight"]) / pairs
-        imitation = -(inputs["weight"] * chosen).sum() / tokens
+        imitation = -(inputs["weight"] * whole).sum() / tokens
         loss = preference + self._sft_weight * imitation
         parts = self.current_gradient_accumulation_steps * self.accelerator.num_processes
         if self._mass is not None:

@@ -69,6 +69,14 @@ class Sequences:
             completion[i, self.prompt_lengths[row] : lengths[i]] = True
         return torch.from_numpy(ids), torch.from_numpy(completion)
 
+    def padded_marks(self, rows: IntArray, marks: npt.NDArray[np.bool_]) -> torch.Tensor:
+        """Return (k, longest) of what *marks* says of every token; padding is unmarked."""
+        lengths = self.lengths(rows)
+        found = np.zeros((len(rows), int(lengths.max())), np.bool_)
+        for i, row in enumerate(rows):
+            found[i, : lengths[i]] = marks[self.starts[row] : self.starts[row + 1]]
+        return torch.from_numpy(found)
+
 
 def read_sequences(
     bundle: TrainingBundle, backbone: Emu3Backbone, *, splits: Sequence[str], max_length: int

@@ -55,4 +55,5 @@ class DpoChanges(TrainingChanges):
     grammar_weight: float | None = None
     beta: float | None = None
     sft_weight: float | None = None
+    choice_below: float | None = None
     score_batch_size: int | None = None

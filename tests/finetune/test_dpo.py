@@ -16,6 +16,8 @@ from backbone.tokens import visual_prompt
 from data_contracts.errors import FlywheelError
 from finetune.config import DpoConfig
 from finetune.dpo_trainer import dpo_arguments, train_dpo
+from reward_models.preferences import preference_rows
+from reward_models.sequences import read_sequences
 from reward_models.session import training_session
 from reward_models.watch import Watch
 
@@ -120,6 +122,47 @@ def test_swapping_the_pair_with_its_target_changes_no_preference(backbone):
     )
     one, other = (run(b, backbone, sft_weight=0.0) for b in (plain, swapped))
     np.testing.assert_allclose(one.curves["loss"], other.curves["loss"], atol=1e-5)
+
+
+def test_a_preference_is_read_from_what_the_reference_was_not_sure_of(backbone):
+    """The first loss of a policy that differs from its reference, against a pass of our own."""
+    bundle = red_beats_blue(count=2)
+    policy = run(bundle, backbone, max_steps=8, sft_weight=0.0).backbone
+    sequences = read_sequences(bundle, backbone, splits=["train"], max_length=512)
+    rows = preference_rows(bundle, sequences, split="train")
+    sure = float(np.quantile(np.concatenate(_chances(sequences, backbone)), 0.6))
+
+    def reward(row):
+        found = [_chances(sequences, each)[row] for each in (policy, backbone)]
+        return np.log(found[0] / found[1])[found[1] < sure].sum()
+
+    gaps = [reward(c) - reward(r) for c, r in zip(rows.chosen, rows.rejected, strict=True)]
+    by_hand = np.mean([math.log1p(math.exp(-CONFIG.beta * gap)) for gap in gaps])
+    config = CONFIG.model_copy(
+        update={"max_steps": 1, "batch_size": 2, "sft_weight": 0.0, "choice_below": sure}
+    )
+    told = train_dpo(bundle, policy=policy, reference=backbone, config=config).curves["loss"]
+    assert told[0][1] == pytest.approx(by_hand, abs=1e-5)
+    plain = config.model_copy(update={"choice_below": 1.0})
+    other = train_dpo(bundle, policy=policy, reference=backbone, config=plain).curves["loss"]
+    assert abs(other[0][1] - by_hand) > 1e-3
+
+
+def test_where_the_reference_was_sure_of_everything_nothing_is_learned(backbone):
+    trained = run(red_beats_blue(count=4), backbone, sft_weight=0.0, choice_below=1e-12)
+    assert same(weights(trained.backbone), weights(backbone))
+
+
+def _chances(sequences, backbone):
+    """Return the chance of every completion token, by sequence, one sequence at a time."""
+    found = []
+    for row in range(len(sequences.prompt_lengths)):
+        ids, completion = sequences.padded(np.array([row]))
+        with torch.no_grad():
+            logits = backbone.model(input_ids=ids).logits[0, :-1].float()
+        chance = logits.softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+        found.append(chance[completion[0, 1:]].numpy())
+    return found
 
 
 def test_parts_of_a_step_sum_to_the_step(backbone):
