@@ -89,8 +89,8 @@ def bring_up(
     with locked(root / "labelling" / ".up", exclusive=True), _staying(folder, outlives):
         known = read_or_make_secrets(folder)
         if url is None:
-            python = install(environment_folder(), advance=bars("install Label Studio"))
-            begin = bars("start Label Studio")
+            python = install(environment_folder(), bars=bars)
+            begin = bars("start Label Studio, 10 s or so")
             begin(0, 1)
             _start(root, folder, python, known, port=port)
             begin(1, 1)
