@@ -66,8 +66,7 @@ def _medium(modality: str, name: str, *, sync: bool, marks: bool) -> Element:
     if modality == "image":
         tools = {"zoomControl": "true" if marks else "false"}
         return tag("Image", name=name, value=f"${name}", maxWidth="100%", maxHeight="46vh",
-                   horizontalAlignment="center", crossOrigin="use-credentials",
-                   smoothing="false", **tools)  # fmt: skip
+                   crossOrigin="use-credentials", smoothing="false", **tools)  # fmt: skip
     if modality == "video":
         attributes = {"sync": "pair"} if sync else {}
         return tag("Video", name=name, value=f"${name}", frameRate="$fps", muted="true",
