@@ -47,8 +47,9 @@ REFUSALS: Final[tuple[Choice, ...]] = (
 # Rows of keys that lie together. The editor takes b, e, h, r, u and v for its tools.
 _ROWS: Final = (("a", "s", "d"), ("z", "x", "c"), ("j", "k", "l"), ("i", "o", "p"))
 # What says why a text was edited, in the order of the taxonomy.
-REASON_KEYS: Final = "asdzxcjkliopfgnqty"
+REASON_KEYS: Final = "asdzxcjkliopfgnty"
 WRITE_KEY: Final = "w"  # puts the cursor into the field; the door sees to it
+UNCOVER_KEY: Final = "q"  # shows what a warning covers; the door sees to it
 
 
 def side_choices(row: int) -> tuple[Choice, ...]:

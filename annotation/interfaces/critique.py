@@ -13,7 +13,8 @@ def critique_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[
     ratings = [
         m.box(
             "fw-row",
-            m.words("fw-question", f"{key}  {aspect.question}"),
+            m.words("fw-key", str(key)),
+            m.words("fw-question", aspect.question),
             m.tag("Rating", name=f"{ASPECT}{aspect.name}", toName="only",
                   maxRating=str(aspect.levels), hotkey=str(key), size="medium", icon="star"),
         )

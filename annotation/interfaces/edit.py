@@ -24,7 +24,9 @@ def edit_markup(modality: str, aspects: Sequence[Aspect], reasons: Sequence[Reas
     field = m.tag("TextArea", name=EDITED, toName="only", value="$only", rows="12",
                   maxSubmissions="1", editable="true", showSubmitButton="false",
                   allowSubmit="false", transcription="false")  # fmt: skip
-    after = m.box("fw-card fw-edited", m.words("fw-title", "Your version"), field)
+    after = m.box(
+        "fw-card fw-edited", m.words("fw-title", "Your version"), m.box("fw-shown", field)
+    )
     why = [
         m.tag("Choice", value=reason.says, alias=reason.code, hint=reason.means, hotkey=key,
               background=ASPECT_COLOURS[reason.aspect])

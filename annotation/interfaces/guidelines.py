@@ -15,6 +15,7 @@ _OPENING = {
     "say why, then Ctrl+Enter.",
     "critique": "How good is it? Press a question's number once for each star, then Ctrl+Enter.",
 }
+_APART = "<br>"  # Label Studio's page takes all space from lists and paragraphs, and every style
 _CLOSING = "Escape closes this; <i>Instructions</i> above opens it again."
 
 
@@ -23,21 +24,23 @@ def guidelines(
 ) -> str:
     """Return the guidelines as HTML."""
     parts = [f"<p><b>{escape(_OPENING[form])}</b><br>{_CLOSING}</p>"]
-    parts.append(f"<p>{_keys(form, modality, aspects)}</p>")
+    parts.append(f"<p>{_APART}{_keys(form, modality, aspects)}</p>")
     parts.append("<ul>")
     told = {reason.aspect for reason in reasons} if form == "edit" else set()
     for aspect in (*aspects, *(each for each in ASPECT_TABLE if each.name in told)):
         means = [f"<i>{escape(r.says)}</i>: {escape(r.means)}" for r in reasons
                  if r.aspect == aspect.name]  # fmt: skip
         listed = "<br>".join(means)
-        parts.append(f"<li><b>{escape(aspect.question)}</b>{'<br>' if means else ''}{listed}</li>")
+        parts.append(
+            f"<li>{_APART}<b>{escape(aspect.question)}</b>{'<br>' if means else ''}{listed}</li>"
+        )
     parts.append("</ul>")
     if reasons and form != "edit":
-        parts.append(f"<p>{escape(_marking(modality))}</p>")
+        parts.append(f"<p>{_APART}{escape(_marking(modality))}</p>")
     unsure = "could make it no better" if form == "edit" else "cannot tell"
     parts.append(
-        f"<p>If you {unsure}, say so (7): that is an answer too. If you would rather not look "
-        "at it, press 0; nobody asks why.</p>"
+        f"<p>{_APART}If you {unsure}, say so (7): that is an answer too. "
+        "If you would rather not look at it, press 0; nobody asks why.</p>"
     )
     return "".join(parts)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 from annotation.interfaces.controls import COMMENT, PROMPT, UNMET, WRITE_KEY, Choice, unmet_by
 from annotation.interfaces.style import ASPECT_COLOURS, STYLE
@@ -36,7 +37,8 @@ def page(kind: str, *children: Element) -> str:
     """Return the whole interface as markup."""
     root = tag("View", tag("Style", text=STYLE), box(f"fw fw-{kind}", *children))
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode")
+    # Label Studio hands a style sheet on as it is written: an escaped ">" would be no selector.
+    return ET.tostring(root, encoding="unicode").replace(escape(STYLE), STYLE)
 
 
 def prompt(sides: Sequence[tuple[str, str]], *, marks: bool) -> Element:
@@ -56,7 +58,11 @@ def prompt(sides: Sequence[tuple[str, str]], *, marks: bool) -> Element:
 
 
 def medium(modality: str, name: str, *, sync: bool, marks: bool) -> Element:
-    """Return the player, picture or text of one generation."""
+    """Return the player, picture or text of one generation; covered where there is a warning."""
+    return box("fw-shown", _medium(modality, name, sync=sync, marks=marks))
+
+
+def _medium(modality: str, name: str, *, sync: bool, marks: bool) -> Element:
     if modality == "image":
         tools = {"zoomControl": "true" if marks else "false"}
         return tag("Image", name=name, value=f"${name}", maxWidth="100%", maxHeight="46vh",

@@ -20,6 +20,14 @@ STYLE: Final = """
 .fw-warning:has(h4:empty) { display: none; }
 .fw-warning { background: #fff1e5; border: 1px solid #bc4c00; border-radius: 8px;
   padding: 6px 12px; margin-bottom: 8px; }
+.fw-warning h4 { display: inline; }
+.fw-warning::after { content: " Covered: q or the mouse shows it, 0 declines."; color: #57606a; }
+.fw:has(.fw-warning h4:not(:empty)) .fw-shown { opacity: 0; }
+.fw:has(.fw-warning h4:not(:empty)) .fw-card { background:
+  repeating-linear-gradient(45deg, #fff, #fff 12px, #f6f8fa 12px, #f6f8fa 24px); }
+.fw:has(.fw-warning h4:not(:empty)) .fw-card:hover .fw-shown,
+.fw:has(.fw-warning h4:not(:empty)) .fw-card:focus-within .fw-shown,
+[data-fw-uncovered] .fw:has(.fw-warning h4:not(:empty)) .fw-shown { opacity: 1; }
 .fw-prompt { background: #f6f8fa; border: 1px solid #d0d7de; border-radius: 10px;
   padding: 8px 14px; margin-bottom: 10px; display: flex; flex-wrap: wrap; gap: 4px 16px;
   align-items: baseline; }
@@ -66,11 +74,14 @@ STYLE: Final = """
 .fw-pair .fw-ratings { display: flex; flex-wrap: wrap; gap: 6px 20px; margin-top: 8px;
   padding-top: 8px; border-top: 1px solid #eaeef2; }
 .fw-pair .fw-row, .fw-edit .fw-row { display: flex; align-items: center; gap: 8px; }
-.fw-question h4 { font-weight: 500; color: #424a53; }
+.fw-question h4 { font-weight: 500; color: #424a53; white-space: nowrap; }
+.fw-key h4 { padding: 0 5px; font: 12px/18px monospace; color: #57606a; background: #f6f8fa;
+  border: 1px solid #d0d7de; border-bottom-width: 2px; border-radius: 4px; }
 .fw-critique .fw-card { flex: 1.3 1 0; }
 .fw-critique .fw-judged { flex: 1 1 0; min-width: 320px; }
-.fw-critique .fw-row { display: flex; align-items: center; justify-content: space-between;
-  gap: 10px; padding: 4px 0; border-bottom: 1px solid #eaeef2; }
+.fw-critique .fw-question { flex: 1; }
+.fw-critique .fw-row { display: flex; align-items: center; gap: 10px; padding: 4px 0;
+  border-bottom: 1px solid #eaeef2; }
 .fw-critique .fw-verdict { margin-top: 10px; }
 .fw-edit .fw-verdict { margin-top: 8px; padding-top: 8px; border-top: 1px solid #eaeef2; }
 .fw-edited form, .fw-edited .ant-form-item { margin: 0; }
@@ -78,7 +89,10 @@ STYLE: Final = """
   border-radius: 8px; }
 .fw-comment { margin-top: 8px; }
 .fw-comment textarea { border-radius: 8px; }
-.fw .ant-rate { white-space: nowrap; }
+.fw .ant-rate { white-space: nowrap; color: #bf8700; }
+.fw .ant-rate-star-zero, .fw .ant-rate-star-zero * { color: #d8dee4; }
+.fw .ant-rate .anticon { background: currentColor; clip-path: polygon(50% 4%, 63% 36%, 97% 38%,
+  71% 60%, 80% 94%, 50% 75%, 20% 94%, 29% 60%, 3% 38%, 37% 36%); }
 .fw .lsf-timeline { overflow: hidden; }
 .fw .lsf-timeline-controls > :last-child,
 .fw .lsf-timeline-controls > :nth-child(2) > :first-child { display: none; }

@@ -26,10 +26,6 @@ from data_contracts.errors import FlywheelError
 HOST: Final = "127.0.0.1"
 SERVER: Final = "server"
 _NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: nobody answers
-_PRIVATE: Final = (  # what a webhook may not reach; loopback alone is left open
-    "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,"
-    "192.168.0.0/16,198.18.0.0/15,224.0.0.0/4,240.0.0.0/4,fc00::/7,fe80::/10,ff00::/8"
-)
 # Django holds some hundred thousand objects for ever. Looking for garbage among them stops the
 # server for half a second at every second long list, so after the first answer nobody looks there.
 _LABEL_STUDIO: Final = """
@@ -66,7 +62,9 @@ def surroundings(folder: Path, known: ServerSecrets, *, port: int, shown_at: str
     """Return the environment of the server's process: a closed one, nothing of ours leaks in.
 
     Sign-up needs the lead's invitation, nothing is reported to anybody, and the proxies lead
-    nowhere, so that a library that would still call out cannot.
+    nowhere, so that a library that would still call out cannot. Any account may name addresses
+    for the server to ask (webhooks, imports, model backends): none of this machine or its network
+    is asked, Dagster's page without a login least of all.
     """
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
             if name in os.environ}  # fmt: skip
@@ -87,8 +85,8 @@ def surroundings(folder: Path, known: ServerSecrets, *, port: int, shown_at: str
         "LOCAL_FILES_SERVING_ENABLED": "false",
         "ENABLE_LOCAL_FILES_STORAGE": "false",
         "SSRF_PROTECTION_ENABLED": "true",
-        "USE_DEFAULT_BANNED_SUBNETS": "false",
-        "USER_ADDITIONAL_BANNED_SUBNETS": _PRIVATE,
+        "USE_DEFAULT_BANNED_SUBNETS": "true",  # loopback too: our own services listen there
+        "ML_BLOCK_LOCAL_IP": "true",
         "DEBUG": "false",
         "EDITOR_KEYMAP": json.dumps(_KEYS),
     }

@@ -68,9 +68,11 @@ def up(
         return
     with progress_bars() as bars:
         made = bring_up(root, people, forms, port=port, url=url or None, bars=bars)
-    rows = [[link.annotator_id, link.address, link.url] for link in made.links]
+    rows = [[link.annotator_id, link.url] for link in made.links]
     lines = [f"Label Studio answers at {made.url}"]
-    lines += in_columns(["annotator", "signs in as", "begins at"], rows)
+    lines += in_columns(["annotator", "begins at"], rows)
+    if made.own_server:
+        lines.append("each link signs its annotator in for 7 days: give it to nobody else")
     lines.append(f"passwords are in {made.passwords}, which only you can read")
     reply(asdict(made), lines, as_json=as_json)
 

@@ -22,6 +22,7 @@ from pipelines.labelling.rounds import Budget, plan_round, settled_questions
 from pipelines.labelling.service import client_of
 from pipelines.labelling.shown import shown_media
 from pipelines.labelling.sync import annotations_of, sync_answers
+from pipelines.labelling.warnings import WARNING, warned_of
 from pipelines.settings import read_resolved
 from pipelines.stores import Stores, open_stores, read_asset_table
 
@@ -117,6 +118,7 @@ def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
     def shown(generation_id: str) -> Shown:
         return _shown(stores, generations[generation_id])
 
+    warned = warned_of(stores, generations)
     asked: dict[str, Question] = {}
     for task in tasks.to_pylist():
         first, other = task["generation_id"], task["other_generation_id"]
@@ -129,6 +131,7 @@ def questions_of(stores: Stores, turn: str, tasks: pa.Table) -> list[Question]:
                 ),
                 first=shown(first),
                 other=None if other is None else shown(other),
+                warning=WARNING if warned & {first, other} else "",
             )
     return list(asked.values())
 
@@ -156,11 +159,13 @@ def edits_asked(stores: Stores, turn: str, tasks: pa.Table, *, count: int) -> li
     texts.sort(key=lambda row: _task_named("edit", row["generation_id"]))
     of_prompt = {row["prompt_id"]: row for row in reversed(texts)}
     drawn = [row for row in texts if of_prompt[row["prompt_id"]] is row]
+    warned = warned_of(stores, (row["generation_id"] for row in drawn))
     return [
         Question(
             task_id=_task_named("edit", row["generation_id"]),
             prompt=conditioned_text(prompts[row["prompt_id"]]["text"], skills.get(row["skill_id"])),
             first=_shown(stores, row),
+            warning=WARNING if row["generation_id"] in warned else "",
             original=Original(
                 tenant_id=row["tenant_id"],
                 project_id=row["project_id"],

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from annotation.server.secrets import with_password
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.ledger import open_ledger, projects_of, record_people, record_server
 from pipelines.labelling.ledger import server_of as ledger_server
+from pipelines.media.signing import entry_path, zone_key
 from pipelines.stores.atomic import locked
 
 TOKEN: Final = "FLYWHEEL_LABEL_STUDIO_TOKEN"
@@ -43,7 +45,7 @@ class Link:
 
     annotator_id: str
     address: str
-    url: str
+    url: str  # on a server of our own it signs them in for some days
     projects: dict[str, str]  # interface -> where its next task is
 
 
@@ -87,8 +89,8 @@ def bring_up(
     with locked(root / "labelling" / ".up", exclusive=True), _staying(folder, outlives):
         known = read_or_make_secrets(folder)
         if url is None:
-            python = install(environment_folder(), advance=bars("install Label Studio"))
-            begin = bars("start Label Studio")
+            python = install(environment_folder(), bars=bars)
+            begin = bars("start Label Studio, 10 s or so")
             begin(0, 1)
             _start(root, folder, python, known, port=port)
             begin(1, 1)
@@ -126,7 +128,9 @@ def bring_up(
                 for p in made.projects
                 if p.annotator_id == person.annotator_id
             },
-            door=url is None,
+            begins=entry_path(zone_key(root), person.annotator_id, now=time.time())
+            if url is None
+            else "/projects/",
         )
         for person in made.annotators
     )
@@ -226,10 +230,8 @@ def server_folder(root: Path) -> Path:
     return root.absolute() / "label-studio"
 
 
-def _link(url: str, annotator: str, address: str, projects: dict[str, int], *, door: bool) -> Link:
+def _link(url: str, annotator: str, address: str, projects: dict[str, int], *, begins: str) -> Link:
     streams = {
         name: f"{url}/projects/{number}/data?labeling=1" for name, number in projects.items()
     }
-    # The door has a page of each annotator's own; another server has none.
-    begins = f"{url}/progress" if door else f"{url}/projects/"
-    return Link(annotator_id=annotator, address=address, url=begins, projects=streams)
+    return Link(annotator_id=annotator, address=address, url=f"{url}{begins}", projects=streams)

@@ -2,10 +2,12 @@
 
 Label Studio fetches media without cookies from any other origin, so that no other server could
 ask who is there. The door therefore stands in front: it passes Label Studio's pages on, and
-answers for media itself, on the same origin, where the session is sent along.
+answers for media itself, on the same origin, where the session is sent along. It hears every
+answer pass, and it signs in who holds a link of ours.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,10 +34,17 @@ from starlette.routing import Route
 from data_contracts.ids import Digest
 from pipelines.labelling.feedback import feedback_of
 from pipelines.labelling.ledger import ANNOTATORS, ASSIGNMENTS
+from pipelines.media.entering import BEGIN, SIGN_IN, PasswordOf, entering
 from pipelines.media.keys import PATH as KEYS
 from pipelines.media.keys import SCRIPT, with_keys
-from pipelines.media.progress import Stream, progress_page, projects_of_account
-from pipelines.media.signing import MediaRefused, check_signature, signed_path
+from pipelines.media.progress import (
+    PROGRESS,
+    Stream,
+    next_place,
+    progress_page,
+    projects_of_account,
+)
+from pipelines.media.signing import EntryRefused, MediaRefused, check_signature, signed_path
 from pipelines.stores.blobs import Blobs
 from pipelines.stores.catalogue_tables import transaction
 
@@ -53,6 +62,7 @@ _HOP: Final = frozenset(
     {"connection", "keep-alive", "te", "trailers", "transfer-encoding", "upgrade", "host",
      "proxy-authorization", "proxy-authenticate", "content-length"}
 )  # fmt: skip
+_ANSWERS: Final = re.compile(r"/api/(tasks/\d+/annotations|annotations/\d+)/?")
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -62,6 +72,8 @@ def build_door(
     key: bytes,
     *,
     upstream: str,
+    password_of: PasswordOf = lambda _address: None,
+    answered: Callable[[], None] = lambda: None,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
@@ -72,6 +84,8 @@ def build_door(
         ledger: who was given what.
         key: the zone's, for signed addresses.
         upstream: address of the zone's Label Studio.
+        password_of: an annotator's address, to sign in who holds their link; None: not kept.
+        answered: called when Label Studio took an answer, a change of one or its removal.
         transport: for tests; None is the network.
         clock: seconds since 1970.
     """
@@ -144,16 +158,29 @@ def build_door(
             answered=int(told.get("num_tasks_with_annotations") or 0),
         )
 
+    async def streams_of(user: int, request: Request) -> list[Stream]:
+        projects = await run_in_threadpool(projects_of_account, ledger, user)
+        return await asyncio.gather(
+            *(stream(request, interface, project) for interface, project in projects)
+        )
+
+    async def begin(request: Request) -> Response:
+        """Lead to the next task, or to the page that says that none waits."""
+        try:
+            user = await who(request)
+        except MediaRefused:
+            return RedirectResponse(SIGN_IN, 302)
+        return RedirectResponse(
+            next_place(await streams_of(user, request)), 302, headers={"Cache-Control": "no-store"}
+        )
+
     async def progress(request: Request) -> Response:
         """Show who is signed in what waits for them; ask anybody else to sign in first."""
         try:
             user = await who(request)
         except MediaRefused:
-            return RedirectResponse("/user/login/?next=/progress", 302)
-        projects = await run_in_threadpool(projects_of_account, ledger, user)
-        streams = await asyncio.gather(
-            *(stream(request, interface, project) for interface, project in projects)
-        )
+            return RedirectResponse(f"/user/login/?next={PROGRESS}", 302)
+        streams = await streams_of(user, request)
         told = await run_in_threadpool(feedback_of, ledger, user)
         guards = {
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -184,6 +211,9 @@ def build_door(
             answer = await client.send(passed, stream=True)
         except httpx.HTTPError:
             return PlainTextResponse("Label Studio is down; run `flywheel annotate up`\n", 502)
+        changes = request.method in ("POST", "PUT", "PATCH", "DELETE")
+        if changes and answer.is_success and _ANSWERS.fullmatch(request.url.path):
+            await run_in_threadpool(answered)
         kept = [
             (name.lower(), value)
             for name, value in answer.headers.raw
@@ -209,14 +239,18 @@ def build_door(
         await client.aclose()
 
     handlers: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-        MediaRefused: _refuse
+        MediaRefused: _refuse,
+        EntryRefused: _refuse,
     }
+    enter = entering(client, ledger, key, password_of=password_of, clock=clock)
     return Starlette(
         routes=[
             Route("/media/{assignment}/{side}", media, methods=["GET"]),
             Route("/blob/{digest}", blob, methods=["GET"]),
             Route(KEYS, keys, methods=["GET"]),
-            Route("/progress", progress, methods=["GET"]),
+            Route("/enter/{annotator}", enter, methods=["GET"]),
+            Route(BEGIN, begin, methods=["GET"]),
+            Route(PROGRESS, progress, methods=["GET"]),
             Route("/{rest:path}", onward, methods=_METHODS),
         ],
         exception_handlers=dict(handlers),

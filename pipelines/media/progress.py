@@ -12,10 +12,11 @@ from pipelines.labelling.feedback import Feedback, Miss
 from pipelines.labelling.ledger import ANNOTATORS, PROJECTS
 from pipelines.stores.catalogue_tables import transaction
 
+PROGRESS: Final = "/progress"
 _MODALITIES: Final = {"image": "pictures", "video": "films", "text": "texts"}
 _FORMS: Final = {
     "pair": "Compare two {}",
-    "blind": "Compare two {}, blind",
+    "blind": "Compare two {}, verdict only",
     "critique": "Rate {} one by one",
     "edit": "Make {} better",
 }
@@ -65,6 +66,25 @@ class Stream:
         """Return how many wait."""
         return self.given - self.answered
 
+    @property
+    def place(self) -> str:
+        """Return where its next task is."""
+        return f"/projects/{self.project_id}/data?labeling=1"
+
+
+def in_order(streams: Sequence[Stream]) -> list[Stream]:
+    """Return *streams* as people take them: what waits first, quick questions before slow ones."""
+    forms = list(_FORMS)
+    return sorted(
+        streams,
+        key=lambda each: (not each.left, forms.index(each.interface.split("_")[0]), each.interface),
+    )
+
+
+def next_place(streams: Sequence[Stream]) -> str:
+    """Return where the next task is; their own page, if none waits."""
+    return next((each.place for each in in_order(streams) if each.left), PROGRESS)
+
 
 def projects_of_account(ledger: sa.Engine, user_id: int) -> list[tuple[str, int]]:
     """Return (interface, labelling project) of the account *user_id*."""
@@ -83,12 +103,14 @@ def progress_page(streams: Sequence[Stream], feedback: Feedback | None = None) -
     left, done = (sum(getattr(each, name) for each in streams) for name in ("left", "answered"))
     greeting = f"{left} left for you" if left else "Nothing waits for you"
     sentence = (
-        f"You have answered {done}. Choose what to do; keys and guidelines are on every page."
+        f"You have answered {done}. Enter begins; keys and guidelines are on every page."
         if left
         else f"You have answered {done}. Come back later."
     )
-    order = sorted(streams, key=lambda each: (-each.left, each.interface))
-    shown = [_card(each) for each in order if each.given]
+    shown = [
+        _card(each, first=place == 0)
+        for place, each in enumerate(in_order([s for s in streams if s.given]))
+    ]
     return _PAGE.format(greeting=greeting, sentence=sentence, streams="\n".join(shown),
                         feedback=_told(feedback or Feedback()))  # fmt: skip
 
@@ -131,13 +153,15 @@ def _missed(miss: Miss) -> str:
     )
 
 
-def _card(stream: Stream) -> str:
+def _card(stream: Stream, *, first: bool) -> str:
+    """Return a link to the stream's next task; Enter follows the *first*."""
     form, _, modality = stream.interface.partition("_")
     what = _FORMS[form].format(_MODALITIES[modality])
     left = f"{stream.left} left" if stream.left else "done"
     state = "work" if stream.left else "work done"
+    focused = " autofocus" if first else ""
     return (
-        f'<a class="{state}" href="/projects/{stream.project_id}/data?labeling=1">'
+        f'<a class="{state}" href="{stream.place}"{focused}>'
         f'<span class="left">{escape(left)}</span><span class="what">{escape(what)}</span>'
         f'<progress max="{stream.given}" value="{stream.answered}"></progress></a>'
     )

@@ -1,4 +1,4 @@
-"""Signed addresses: whoever holds one may read one blob of one zone for some minutes."""
+"""Signed addresses: whoever holds one may read one blob for minutes, or sign in for days."""
 
 import hashlib
 import hmac
@@ -12,12 +12,17 @@ from data_contracts.errors import SensitivityError
 from pipelines.stores.atomic import write_file
 
 LIFETIME_S: Final = 300
+ENTRY_S: Final = 7 * 24 * 3600  # how long an annotator's link signs them in
 _KEY: Final = "media.key"
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_NAMES: Final = {"blob": re.compile(r"[0-9a-f]{64}"), "enter": re.compile(r"[a-z0-9._-]{1,31}")}
 
 
 class MediaRefused(SensitivityError):
     """A medium was asked for by somebody who may not read it, or not any longer."""
+
+
+class EntryRefused(SensitivityError):
+    """A link that signs an annotator in is not one, or no longer."""
 
 
 def zone_key(root: Path) -> bytes:
@@ -38,9 +43,7 @@ def signed_path(key: bytes, digest: str, *, now: float, lifetime_s: int = LIFETI
         now: seconds since 1970, UTC.
         lifetime_s: seconds.
     """
-    expires = int(now) + lifetime_s
-    query = urlencode({"expires": expires, "signature": _signature(key, digest, expires)})
-    return f"/blob/{digest}?{query}"
+    return _signed(key, "blob", digest, int(now) + lifetime_s)
 
 
 def check_signature(key: bytes, digest: str, expires: str, signature: str, *, now: float) -> None:
@@ -49,19 +52,60 @@ def check_signature(key: bytes, digest: str, expires: str, signature: str, *, no
     Raises:
         MediaRefused: it was not, or it has.
     """
-    known = _DIGEST.fullmatch(digest) and expires.isascii() and expires.isdigit()
+    fault = _fault(key, "blob", digest, expires, signature, now=now)
+    if fault is not None:
+        raise MediaRefused(f"this address of a medium {fault}; open the task again")
+
+
+def entry_path(key: bytes, annotator_id: str, *, now: float, lifetime_s: int = ENTRY_S) -> str:
+    """Return the address that signs *annotator_id* in until *lifetime_s* after *now*.
+
+    Who holds it is taken for the annotator, as who knows their password would be.
+
+    Args:
+        key: the zone's.
+        annotator_id: who it is for.
+        now: seconds since 1970, UTC.
+        lifetime_s: seconds.
+    """
+    return _signed(key, "enter", annotator_id, int(now) + lifetime_s)
+
+
+def check_entry(key: bytes, annotator_id: str, expires: str, signature: str, *, now: float) -> None:
+    """Return if the link was signed with *key* and has not expired.
+
+    Raises:
+        EntryRefused: it was not, or it has.
+    """
+    fault = _fault(key, "enter", annotator_id, expires, signature, now=now)
+    if fault is not None:
+        raise EntryRefused(
+            f"this link {fault}; ask whoever leads the work for a new one, which "
+            "`flywheel annotate up` prints"
+        )
+
+
+def _signed(key: bytes, kind: str, name: str, expires: int) -> str:
+    query = urlencode({"expires": expires, "signature": _signature(key, kind, name, expires)})
+    return f"/{kind}/{name}?{query}"
+
+
+def _fault(
+    key: bytes, kind: str, name: str, expires: str, signature: str, *, now: float
+) -> str | None:
+    """Say what is wrong with an address; None: nothing."""
+    known = _NAMES[kind].fullmatch(name) and expires.isascii() and expires.isdigit()
     if not known or len(expires) > 12:
-        raise MediaRefused("this address of a medium is not one; open the task again")
+        return "is not one"
     # Compared first, so that a forged address does not learn what an expired one would.
-    expected = _signature(key, digest, int(expires))
+    expected = _signature(key, kind, name, int(expires))
     if not hmac.compare_digest(expected.encode(), signature.encode()):
-        raise MediaRefused("this address of a medium was not signed here; open the task again")
-    if now > int(expires):
-        raise MediaRefused("this address of a medium has expired; open the task again")
+        return "was not signed here"
+    return "has expired" if now > int(expires) else None
 
 
-def _signature(key: bytes, digest: str, expires: int) -> str:
-    return hmac.new(key, f"blob\n{digest}\n{expires}".encode(), hashlib.sha256).hexdigest()
+def _signature(key: bytes, kind: str, name: str, expires: int) -> str:
+    return hmac.new(key, f"{kind}\n{name}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
 def _partial(root: Path) -> Path:

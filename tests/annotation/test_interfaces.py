@@ -13,7 +13,8 @@ from annotation.interfaces import (
     interface_named,
     read_taxonomy,
 )
-from annotation.interfaces.controls import EDITED, OVERALL, WHY
+from annotation.interfaces.controls import EDITED, OVERALL, UNCOVER_KEY, WHY
+from annotation.interfaces.style import STYLE
 from annotation.interfaces.taxonomy import TAXONOMY_FILE
 from data_contracts.aspects import ASPECT_TABLE
 from data_contracts.errors import FlywheelError
@@ -151,3 +152,28 @@ def test_markup_survives_what_xml_would_read(tmp_path):
     file.write_text(TAXONOMY_FILE.read_text("utf-8").replace('"Dull"', "'<b> & \"'"))
     interface = build_interface("pair", "image", taxonomy=read_taxonomy(file))
     assert '<b> & "' in {e.get("value") for e in elements(interface, "Label")}
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_the_style_sheet_arrives_as_it_was_written(name):
+    """Label Studio hands it on as it is: an escaped selector selects nothing."""
+    config = interface_named(name).config
+    assert "&gt;" not in config.split("</Style>")[0]
+    assert ET.fromstring(config).find("Style").text == STYLE
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_a_warning_covers_all_that_is_shown_and_leaves_what_was_asked_in_view(name):
+    interface = interface_named(name)
+    covered = {
+        e.get("name")
+        for place in elements(interface, "View")
+        if place.get("className") == "fw-shown"
+        for e in place.iter()
+        if e.get("value", "").startswith("$")
+    }
+    sides = {"pair": {"left", "right"}, "blind": {"left", "right"}, "critique": {"only"},
+             "edit": {"only", EDITED}}[interface.form]  # fmt: skip
+    assert covered == sides
+    assert UNCOVER_KEY not in {e.get("hotkey") for kind in ("Choice", "Label", "Rating")
+                               for e in elements(interface, kind)}  # fmt: skip

@@ -12,10 +12,18 @@ from real_server import ANNOTATORS, EVERY_INTERFACE, MORE_INTERFACES, silent
 
 from pipelines.labelling.edits import edited_generations
 from pipelines.labelling.ledger import open_ledger
-from pipelines.labelling.planning import Original, Question, Shown, plan_assignments
+from pipelines.labelling.planning import (
+    Original,
+    Question,
+    Shown,
+    assign,
+    people_of,
+    plan_assignments,
+)
 from pipelines.labelling.push import push_assignments
 from pipelines.labelling.service import bring_up, client_of
 from pipelines.labelling.sync import sync_answers
+from pipelines.labelling.waking import woken_at
 from pipelines.stores import open_stores
 
 # A browser and a real server: minutes. It buys what no other test sees, what an annotator meets.
@@ -191,6 +199,73 @@ def test_a_link_leads_through_sign_in_and_guidelines_to_one_task_after_another(
     assert sync_answers(studio_root, lead).accepted == 2
     assert len(rows_in(ledger)) == before + 2
     assert seat.errors == []
+
+
+def test_what_a_warning_covers_is_shown_when_asked_for(browser, studio_root, tasks):
+    """Covered until q, covered again by q, and the verdict can be given either way."""
+    seat = Seat(browser, studio_root, tasks["pair_image"])
+    seat.open_task()
+    seat.close_guidelines()
+    opacity = "getComputedStyle(document.querySelector('.fw-left .fw-shown')).opacity"
+    seen = [seat.page.evaluate(opacity)]
+    for key in ("q", "q"):
+        seat.press(key)
+        seen.append(seat.page.evaluate(opacity))
+    seat.page.hover(".fw-left")
+    seen.append(seat.page.evaluate(opacity))
+    seat.close()
+    assert seen == ["0", "1", "0", "1"]
+
+
+def test_nothing_of_a_films_controls_is_cut_off(browser, studio_root, tasks):
+    """Keyframes are for moving boxes, which nobody draws here; what is left fits its card."""
+    seat = Seat(browser, studio_root, tasks["pair_video"])
+    seat.open_task()
+    card = seat.page.locator(".fw-left").bounding_box()
+    buttons = seat.page.locator(".fw-left .lsf-timeline-controls button:visible").all()
+    edges = [box["x"] + box["width"] for each in buttons if (box := each.bounding_box())]
+    seat.close()
+    assert len(edges) >= 3
+    assert max(edges) <= card["x"] + card["width"]
+
+
+def test_one_link_leads_to_the_first_answer_and_on_to_the_next_interface_by_keys_alone(
+    browser, studio_root, lead
+):
+    """No form, no page to choose on: the link, Escape, 1, Ctrl+Enter, and Enter for the rest.
+
+    The tests' server serves people that have many tasks, so this one is a newcomer.
+    """
+    made = bring_up(studio_root, ["newcomer"], ["pair_text", "critique_text"], port=1, url=None,
+                    bars=silent)  # fmt: skip
+    ledger = open_ledger(studio_root)
+    plan_for = {"pair_text": questions("text", 1, start=8_800),
+                "critique_text": questions("text", 1, start=8_900, critique=True)}  # fmt: skip
+    people = people_of(ledger, [each for asked in plan_for.values() for each in asked])
+    given = [(asked[0], "newcomer") for asked in plan_for.values()]
+    assert all("newcomer" in people[question.interface] for question, _ in given)
+    assign(ledger, "newcomer", given)
+    push_assignments(studio_root, lead)
+    task = next(r for r in assignments(ledger, "newcomer") if r.interface == "pair_text")
+    seat = Seat(browser, studio_root, task)
+    heard = woken_at(studio_root)
+    seat.page.goto(made.links[0].url)
+    seat.wait()
+    assert f"/projects/{task.project_id}/" in seat.page.url, "the quick question first"
+    assert "signature" not in seat.page.url
+    seat.close_guidelines()
+    seat.press("1")
+    seat.submit()
+    seat.page.wait_for_selector("text=Go on with what is left", timeout=20_000)
+    seat.page.screenshot(path=SHOTS / "go-on.png")
+    assert woken_at(studio_root) > heard, "the door heard it"
+    seat.press("Enter")
+    seat.page.wait_for_selector(".fw-critique .fw-verdict", timeout=60_000)
+    seat.close()
+    assert sync_answers(studio_root, lead).accepted >= 1
+    assert [r["value"] is not None for r in rows_in(ledger, "newcomer")] == [True]
+    assert seat.errors == []
+    assert seat.hosts == {"127.0.0.1"}
 
 
 def test_space_plays_both_films_together(browser, studio_root, tasks):

@@ -1,18 +1,24 @@
 """The server as it really answers: closed, on loopback, provisioned once, for both tokens."""
 
+import contextlib
+import socket
+import threading
 import urllib.error
 import urllib.request
 
 import psutil
 import pytest
-from real_server import ANNOTATORS, INTERFACES, silent
+from answering import answer, assignments, questions, verdict
+from real_server import ANNOTATORS, INTERFACES, free_port, silent
 
-from annotation.client import LabelStudioClient
-from annotation.server import read_or_make_secrets, server_status
+from annotation.client import LabelStudioClient, ServerRefused
+from annotation.server import personal_token, read_or_make_secrets, server_status
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.examination import examine_desk
 from pipelines.labelling.ledger import open_ledger, projects_of
-from pipelines.labelling.service import TOKEN, bring_up, server_folder
+from pipelines.labelling.planning import plan_assignments
+from pipelines.labelling.push import push_assignments
+from pipelines.labelling.service import TOKEN, bring_up, client_of, server_folder, take_down
 
 pytestmark = pytest.mark.slow  # a real server, installed once: minutes
 
@@ -90,3 +96,71 @@ def test_the_doctor_finds_a_sound_desk_sound_and_an_altered_interface(studio_roo
     finally:
         lead.request("PATCH", where, json={"label_config": before})
     assert {each.state for each in examine_desk(studio_root)} <= {"ok", "note"}
+
+
+@pytest.fixture
+def listener():
+    """Something on loopback that counts who comes, as Dagster's page without a login would be."""
+    visits = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        done = threading.Event()
+
+        def wait():
+            while not done.is_set():
+                with contextlib.suppress(TimeoutError):
+                    visits.append(server.accept()[0].close())
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", visits
+        done.set()
+        waiting.join()
+
+
+def test_no_account_can_make_the_server_ask_this_machine(studio_root, lead, desks, listener):
+    """Webhooks, imports by address and model backends reach nothing that listens beside it."""
+    address, visits = listener
+    turn = "reaching"
+    ledger = open_ledger(studio_root)
+    plan_assignments(ledger, turn, questions("text", 1, start=9_500), overlap=1)
+    push_assignments(studio_root, lead)
+    [row] = assignments(ledger, turn)
+    desk, project = desks[row.annotator_id], row.project_id
+    with contextlib.suppress(ServerRefused):
+        hook = {"url": f"{address}/hook", "project": project, "send_payload": True}
+        desk.request("POST", "api/webhooks/", json=hook)
+    answer(desk, row.server_task, verdict())
+    for path, body in (
+        (f"api/projects/{project}/import", {"url": f"{address}/tasks.json"}),
+        ("api/ml/", {"project": project, "url": address, "title": "model"}),
+    ):
+        with pytest.raises(ServerRefused):
+            desk.request("POST", path, json=body)
+    for made in lead.request("GET", "api/webhooks/", params={"project": project}):
+        lead.request("DELETE", f"api/webhooks/{made['id']}/")
+    assert visits == []
+
+
+def test_another_zone_has_a_server_database_and_keys_of_its_own(studio_root, lead, tmp_path):
+    """What a sensitive tenant gets: nothing of one zone opens the other."""
+    try:
+        made = bring_up(tmp_path, ["ann-1"], ["pair_text"], port=free_port(), url=None,
+                        bars=silent, outlives=False)  # fmt: skip
+        here, there = (server_folder(root) for root in (studio_root, tmp_path))
+        mine, other = (read_or_make_secrets(folder) for folder in (here, there))
+        assert server_status(here).pid != server_status(there).pid
+        for name in ("secret_key", "lead_password", "lead_token"):
+            assert getattr(mine, name) != getattr(other, name)
+        files = [[f for f in folder.rglob("*.sqlite3")] for folder in (here, there)]
+        assert all(files), "each has its database in its own folder"
+        away = client_of(tmp_path)
+        assert [row["title"] for row in away.request("GET", "api/projects/")["results"]] == [
+            "pair_text for ann-1"
+        ]
+        with pytest.raises(FlywheelError, match="does not know this token"):
+            LabelStudioClient(away.url, mine.lead_token).whoami()
+        with pytest.raises(FlywheelError, match="nobody could sign in"):
+            personal_token(away.url, made.links[0].address, mine.passwords[made.links[0].address])
+    finally:
+        take_down(tmp_path)

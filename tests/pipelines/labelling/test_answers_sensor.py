@@ -1,5 +1,8 @@
 """With people at the desk a turn is asked, waited for and learned from; nothing else starts it."""
 
+import os
+import time
+
 import dagster as dg
 import pytest
 from seated import answer_everything, questions
@@ -13,6 +16,7 @@ from pipelines.labelling.desk import LabelStudioDesk
 from pipelines.labelling.gold import Known, mix_gold, record_gold
 from pipelines.labelling.planning import plan_assignments
 from pipelines.labelling.sync import Synced
+from pipelines.labelling.waking import wake
 from pipelines.settings import WheelSettings, write_resolved
 
 TURN = "turn-001"
@@ -127,3 +131,21 @@ def test_a_server_that_is_down_is_waited_for(root, instance, server, monkeypatch
     monkeypatch.setattr(module, "sync_answers", away)
     materialise(instance, "annotation_tasks")
     assert look(root, instance).skip_message == "Label Studio does not answer"
+
+
+def test_it_pulls_when_somebody_was_heard_and_twice_a_minute_in_any_case(root, instance, server):
+    """Polls at 0 s, at 30 s, and at 40 s because of an answer at 38 s; each look costs 5 s."""
+    materialise(instance, "annotation_tasks")
+    server.update(more=[0] * 20, open=1)
+    begin, cursor, pulled = time.time(), None, []
+    for after in range(0, 60, 5):
+        if after == 40:
+            wake(root)
+            os.utime(root / "labelling" / ".answered", (begin + 38, begin + 38))
+        with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+            before = server["pushed"]
+            answers_sensor(root, clock=lambda now=begin + after: now)(context)
+            cursor = context.cursor
+        if server["pushed"] > before:
+            pulled.append(after)
+    assert pulled == [0, 30, 40]

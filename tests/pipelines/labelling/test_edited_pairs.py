@@ -11,7 +11,7 @@ from small_server import SmallServer, edited
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import SnapshotId
 from data_contracts.labels import GENERAL
-from data_contracts.schemas import EVENT, GENERATION, PROMPT
+from data_contracts.schemas import ANNOTATION, EVENT, GENERATION, PROMPT
 from pipelines.append_io import AppendIOManager
 from pipelines.bundle import SnapshotBundle
 from pipelines.definitions import MODULES
@@ -21,6 +21,7 @@ from pipelines.io_managers import TableIOManager
 from pipelines.labelling import desk as desk_module
 from pipelines.labelling.desk import LabelStudioDesk
 from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, open_ledger, record_people
+from pipelines.labelling.warnings import WARNING, warned_of
 from pipelines.post_training import generations_of
 from pipelines.resources import Wheel
 from pipelines.settings import WheelSettings, write_resolved
@@ -29,6 +30,7 @@ from pipelines.stores.catalogue_tables import transaction
 from pipelines.stores.digests import bytes_digest
 
 TURN, PROMPTS, EDITS = "turn-001", 6, 3
+REPORTED = "g0a"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SNAPSHOT, ASKED = (
     dg.AssetSelection.assets(key).upstream().required_multi_asset_neighbors()
@@ -39,7 +41,7 @@ CHECKS = dg.load_asset_checks_from_modules(MODULES)
 
 
 def deliver(root):
-    """Six prompts with two texts each, and users who looked at all and did nothing."""
+    """Six prompts with two texts each, and users who looked at all and reported one."""
     prompts = [{"prompt_id": f"pr{p}", "text": f"What lies on floor {p}?"} for p in range(PROMPTS)]
     texts = {f"g{p}{s}": f"On floor {p} are a disc, {s}." for p in range(PROMPTS) for s in "ab"}
     generations = [
@@ -47,6 +49,12 @@ def deliver(root):
          "prompt_id": f"pr{name[1]}", "model_release": "release-1", "created_at": BEGIN,
          "blob": bytes_digest(text.encode())}
         for name, text in texts.items()
+    ]  # fmt: skip
+    reported = [
+        {"event_id": "report", "tenant_id": "studio", "project_id": "film", "user_id": "u0",
+         "session_id": "s0", "turn": 0, "kind": "report", "surface": "feed",
+         "generation_id": REPORTED, "occurred_at": BEGIN + timedelta(minutes=1),
+         "received_at": BEGIN + timedelta(minutes=1)}
     ]  # fmt: skip
     moments = [BEGIN + timedelta(seconds=at) for at in range(len(texts))]
     events = [
@@ -62,7 +70,7 @@ def deliver(root):
         prompts=pa.Table.from_pylist(prompts, schema=PROMPT),
         generations=pa.Table.from_pylist(generations, schema=GENERATION),
         media={bytes_digest(text.encode()): text.encode() for text in texts.values()},
-        events=pa.Table.from_pylist(events, schema=EVENT),
+        events=pa.Table.from_pylist(events + reported, schema=EVENT),
     )
 
 
@@ -184,6 +192,44 @@ def test_an_edit_that_was_taken_back_leaves_no_pair(turn):
     pairs = turn.table("preferences/preference_pairs").to_pylist()
     known = set(turn.table("annotation/all_generations")["generation_id"].to_pylist())
     assert {each[side] for each in pairs for side in ("chosen_id", "rejected_id")} <= known
+
+
+def test_who_is_asked_about_what_was_reported_is_warned_and_nobody_else(turn):
+    turn.make(ASKED)
+    warned = {
+        (form, row.left_id, row.right_id): row.data["warning"]
+        for form in ("pair_text", "critique_text", "edit_text")
+        for row in turn.given(form)
+    }
+    about = {sides for sides in warned if REPORTED in sides}
+    assert {form for form, *_ in about} >= {"pair_text", "critique_text"}
+    assert {warned[sides] for sides in about} == {WARNING}
+    assert {said for sides, said in warned.items() if sides not in about} == {""}
+
+
+def test_a_low_safety_rating_or_code_warns_as_a_report_does_and_a_hide_does_not(tmp_path):
+    stores = open_stores(tmp_path)
+    common = {"task_id": "t", "annotator_id": "a", "updated_at": BEGIN}
+    said = [
+        {"annotation_id": "1", "kind": "rating", "aspect": "safety", "value": 2.0,
+         "generation_id": "low", **common},
+        {"annotation_id": "2", "kind": "rating", "aspect": "safety", "value": 3.0,
+         "generation_id": "fair", **common},
+        {"annotation_id": "3", "kind": "rating", "aspect": "aesthetics", "value": 1.0,
+         "generation_id": "ugly", **common},
+        {"annotation_id": "4", "kind": "region", "reason_code": "harmful",
+         "generation_id": "coded", **common},
+    ]  # fmt: skip
+    event = {"tenant_id": "t", "project_id": "p", "user_id": "u", "session_id": "s", "turn": 0,
+             "surface": "grid", "occurred_at": BEGIN, "received_at": BEGIN}  # fmt: skip
+    seen = [{**event, "event_id": kind, "kind": kind, "generation_id": kind}
+            for kind in ("report", "hide")]  # fmt: skip
+    everything = ["low", "fair", "ugly", "coded", "report", "hide"]
+    assert warned_of(stores, everything) == set(), "nothing was said yet"
+    stores.append.append("annotations", pa.Table.from_pylist(said, schema=ANNOTATION), batch="a")
+    stores.append.append("events", pa.Table.from_pylist(seen, schema=EVENT), batch="e")
+    assert warned_of(stores, everything) == {"low", "coded", "report"}
+    assert warned_of(stores, ["fair"]) == set()
 
 
 def test_a_wheel_that_asks_for_edits_says_who_is_missing(turn):
