@@ -1,4 +1,4 @@
-"""Claim: from Parquet to pairs, `flywheel denoise` takes 100,000 events a second, whatever their number.
+"""Claim: `flywheel denoise` takes 100,000 events a second from Parquet to pairs, however many.
 
     python -m benchmarks.denoise_speed --out benchmarks/results/denoise_speed.json
 
