@@ -21,12 +21,18 @@ class QueueRules:
     most: int = 9  # answers after which nobody is asked again
     worth: float = 0.0  # of the best question's gain; what tells less is not asked at all
     per_prompt: int = 1  # new questions about one prompt in one round
+    # Whoever has been asked *known* questions may be given up to *lead* times an equal share of a
+    # round: by then it is known whose answers tell most. 1: everybody is asked equally much.
+    lead: float = 2.0
+    known: int = 40
 
     def __post_init__(self) -> None:
         if not 0 <= self.exploration <= 1 or not 0.5 < self.settled <= 1:
             raise ContractError("queue: exploration is a share in [0, 1], settled one in (.5, 1]")
         if not 0 <= self.least <= self.most or self.per_prompt < 1:
             raise ContractError("queue: 0 <= least <= most, and per_prompt at least 1")
+        if not 1 <= self.lead < float("inf") or self.known < 0:
+            raise ContractError("queue: lead is 1 or more, and known at least 0")
         if not 0 <= self.worth <= 1:
             raise ContractError(f"queue: worth is {self.worth}; give a share in [0, 1]")
 
@@ -53,8 +59,9 @@ def next_questions(
     """Choose one round: the most telling pairs of a question and a person, some at random.
 
     Nobody is asked the same pair twice. Overlap follows from what is known: a settled pair is
-    closed, one on which annotators split stays open until *most*. With *worth* above 0 a budget
-    is a limit, not a target: who guesses is asked what is drawn at random, and little else.
+    closed, one on which annotators split stays open until *most*. Once they are known, those
+    whose answers tell more are asked more. With *worth* above 0 a budget is a limit, not a
+    target: who guesses is asked what is drawn at random, and little else.
 
     Args:
         belief: of p pairs.
@@ -62,7 +69,7 @@ def next_questions(
         prompt: (p,) prompt of each pair, from 0.
         slope: (r,) reliability; see `expected_gain`.
         tie: (r,) >= 0.
-        budget: (r,) how many questions each annotator may be given in this round.
+        budget: (r,) each annotator's equal share of this round; the round is their sum.
         rules: how to spend.
         rng: decides what is drawn at random, and between equals.
 
@@ -78,8 +85,11 @@ def next_questions(
     closed = (given >= rules.least) & (belief.settled >= rules.settled)
     open_pairs = ~closed & (given < rules.most)
     gain = expected_gain(belief, slope, tie)
+    share = np.maximum(budget, 0)
+    seasoned = asked.sum(axis=0) >= rules.known
+    limit = np.where(seasoned, np.floor(rules.lead * share), share).astype(np.int64)
     pair, who = _spend(
-        gain, open_pairs[:, None] & ~asked, prompt, np.maximum(budget, 0),
+        gain, open_pairs[:, None] & ~asked, prompt, limit, int(share.sum()),
         rules=rules, room=rules.most - given, rng=rng,
     )  # fmt: skip
     order = rng.permutation(len(pair))
@@ -91,6 +101,7 @@ def _spend(
     allowed: NDArray[np.bool_],
     prompt: IntArray,
     work: IntArray,
+    total: int,
     *,
     rules: QueueRules,
     room: IntArray,
@@ -102,7 +113,6 @@ def _spend(
     key = np.where(allowed, gain, -1.0) + 1e-9 * rng.random((pairs, people))
     order = np.argsort(-key, axis=None)
     order = order[: int(allowed.sum())]
-    total = int(work.sum())
     explore = order[rng.permutation(len(order))]
     best = gain[allowed].max(initial=0.0)
     telling = order[: int((allowed & (gain >= rules.worth * best)).sum())]

@@ -76,9 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seed", type=int, action="append", required=True)
     parser.add_argument("--worth", type=float, default=QueueRules().worth)
+    parser.add_argument("--lead", type=float, default=QueueRules().lead)
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args(arguments)
-    rules = QueueRules(exploration=EXPLORATION, settled=SETTLED, worth=chosen.worth)
+    rules = QueueRules(
+        exploration=EXPLORATION, settled=SETTLED, worth=chosen.worth, lead=chosen.lead
+    )
     seeds = [measure(seed, rules) for seed in chosen.seed]
     report = {
         "claim": "queue_answers",

@@ -75,6 +75,25 @@ def test_who_guesses_gets_what_is_left_or_nothing():
     assert ask([0.0, 3.0], rules=picky, **guesses).annotator.tolist() == [1]
 
 
+def test_who_is_known_to_tell_more_is_asked_more_up_to_the_lead():
+    """Both have been asked 40; the round stays as large, and one's share goes to the other."""
+    asked = np.zeros((200, 3), bool)
+    asked[:40, :2] = True
+    told = {"people": 3, "budget": 4, "slope": np.array([3.0, 0.5, 0.5]), "asked": asked}
+    more = ask(np.zeros(200), **told)
+    assert np.bincount(more.annotator, minlength=3)[0] == 8
+    assert len(more.annotator) == 12
+    equal = ask(np.zeros(200), rules=replace(PLAIN, lead=1.0), **told)
+    assert np.bincount(equal.annotator).tolist() == [4, 4, 4]
+
+
+def test_nobody_leads_before_they_are_known():
+    asked = np.zeros((200, 2), bool)
+    asked[:39] = True
+    more = ask(np.zeros(200), budget=4, slope=np.array([3.0, 0.5]), asked=asked)
+    assert np.bincount(more.annotator).tolist() == [4, 4]
+
+
 def test_who_guesses_is_met_again_at_random():
     """Else nobody would notice that she has learned."""
     more = ask(np.zeros(400), budget=100, slope=np.array([0.01, 1.0]),
@@ -105,7 +124,8 @@ def test_the_same_seed_gives_the_same_round():
 
 
 @pytest.mark.parametrize("wrong", [{"exploration": 1.5}, {"settled": 0.4}, {"least": 3, "most": 2},
-                                   {"per_prompt": 0}, {"worth": -0.1}])  # fmt: skip
+                                   {"per_prompt": 0}, {"worth": -0.1}, {"lead": 0.5},
+                                   {"known": -1}])  # fmt: skip
 def test_wrong_rules_are_refused(wrong):
     with pytest.raises(ContractError, match="queue"):
         QueueRules(**wrong)
