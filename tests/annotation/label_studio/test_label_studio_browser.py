@@ -205,7 +205,6 @@ def test_what_a_warning_covers_is_shown_when_asked_for(browser, studio_root, tas
     """Covered until q, covered again by q, and the verdict can be given either way."""
     seat = Seat(browser, studio_root, tasks["pair_image"])
     seat.open_task()
-    seat.close_guidelines()
     opacity = "getComputedStyle(document.querySelector('.fw-left .fw-shown')).opacity"
     seen = [seat.page.evaluate(opacity)]
     for key in ("q", "q"):
