@@ -71,7 +71,6 @@ def judge_standing(standing: Standing, gate: ReleaseGate) -> tuple[Finding, ...]
 
 def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
     validity = measured.candidate_validity - measured.champion_validity
-    diversity = measured.candidate_diversity - measured.champion_diversity
     yield Finding(
         rule="win_rate",
         passed=measured.win_rate.low > gate.min_win_rate,
@@ -95,9 +94,11 @@ def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
     )
     yield Finding(
         rule="diversity",
-        passed=diversity >= -gate.max_diversity_drop * measured.champion_diversity - _ROUNDING,
+        passed=measured.diversity_gain.mean
+        >= -gate.max_diversity_drop * measured.champion_diversity - _ROUNDING,
         detail=f"diversity {measured.candidate_diversity:.3f} against "
-        f"{measured.champion_diversity:.3f}, {_interval(measured.diversity_gain, signed=True)}; "
+        f"{measured.champion_diversity:.3f} on the same prompts, "
+        f"{_interval(measured.diversity_gain, signed=True)}; "
         f"may fall by {gate.max_diversity_drop:.0%}",
     )
     yield Finding(
@@ -158,6 +159,7 @@ def _all_measured(measured: Measured, gate: ReleaseGate) -> Finding:
         "champion_validity": measured.champion_validity,
         "candidate_diversity": measured.candidate_diversity,
         "champion_diversity": measured.champion_diversity,
+        "diversity_gain": measured.diversity_gain.mean,
         "kl": measured.kl,
     }
     values |= {f"aspects.{name}": wins.low for name, wins in measured.aspects.items()}
