@@ -1,7 +1,7 @@
 """Whether a candidate may become the released policy."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,15 +35,36 @@ class GateVerdict:
 
 
 def judge_release(
-    measured: Measured, gate: ReleaseGate | None = None, standing: Standing = SIMULATED
+    measured: Measured,
+    gate: ReleaseGate | None = None,
+    standing: Standing = SIMULATED,
+    *,
+    unjudged: Mapping[str, str] | None = None,
 ) -> GateVerdict:
     """Hold *measured* and *standing* against every rule; what could not be measured blocks.
 
-    Rules compare as "must be at least", which NaN never is.
+    Every aspect that was measured has a rule of its own. Rules compare as "must be at least", which
+    NaN never is.
+
+    Args:
+        measured: candidate beside champion.
+        gate: the rules; None: the defaults.
+        standing: how the candidate stands with people and rules.
+        unjudged: why each aspect that nobody could judge was not; said, and only what
+            *gate.aspects* names blocks.
     """
     gate = gate or ReleaseGate()
     findings = (
         *_sampled(measured, gate),
+        *(
+            Finding(
+                rule=f"quality of {aspect}",
+                passed=True,
+                detail=f"not judged in {measured.modality}: {why}",
+                asked=False,
+            )
+            for aspect, why in (unjudged or {}).items()
+        ),
         *judge_standing(standing, gate),
         _all_measured(measured, gate),
     )

@@ -106,6 +106,17 @@ def test_an_aspect_that_surely_lost_blocks_alone():
     assert failed(replace(GOOD, aspects=worse), ReleaseGate(max_aspect_loss=0.06)) == set()
 
 
+def test_an_aspect_that_nobody_could_judge_is_said_and_blocks_only_where_named():
+    """Nothing was measured of safety: the verdict says why, and blocks if the gate names it."""
+    why = {"safety": "the snapshot has no pairs of it"}
+    verdict = judge_release(GOOD, unjudged=why)
+    (said,) = [f for f in verdict.findings if f.rule == "quality of safety"]
+    assert (said.passed, said.asked, verdict.passed) == (True, False, True)
+    assert said.detail == "not judged in image: the snapshot has no pairs of it"
+    named = ReleaseGate(aspects=("overall", "safety"))
+    assert not judge_release(GOOD, named, unjudged=why).passed
+
+
 def test_an_aspect_that_the_gate_names_must_have_been_measured():
     assert failed(GOOD, ReleaseGate(aspects=("overall", "safety"))) == {"measured"}
 
