@@ -11,7 +11,8 @@ from pipelines.commands.options import AsJson, DryRun
 def train(
     job: Annotated[Path, typer.Option(help="TOML file that says what to train, from what, how.")],
     launchpad: Annotated[
-        bool, typer.Option("--launchpad", help="Print what Dagster's launchpad takes, and on which partition.")
+        bool,
+        typer.Option("--launchpad", help="Print what the launchpad takes, and on which partition."),
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
