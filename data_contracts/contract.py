@@ -39,6 +39,7 @@ class Contract:
     id_column: str  # names a row in messages
     # What a column holds, in words, for pages; a column that speaks for itself has none.
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    purpose: str = ""  # what a row is, in a sentence, for pages
 
     @property
     def title(self) -> str:
@@ -100,6 +101,7 @@ def parse_contract(text: str, *, schema: pa.Schema) -> Contract:
         rules=tuple(rules),
         id_column=keys[-1][1],
         descriptions={str(p.name): p.description for p in properties if p.description},
+        purpose=(document.description and document.description.purpose) or "",
     )
 
 

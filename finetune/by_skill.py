@@ -45,6 +45,7 @@ def figures_by_skill(
     apart = comparison.diversities
     if apart is None:
         apart = np.full((2, len(skills)), np.nan)
+    apart = np.where(np.isnan(apart).any(0), np.nan, apart)  # the same prompts for both
     found = []
     for name in names:
         mine = np.array([each == name for each in skills])

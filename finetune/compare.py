@@ -10,7 +10,6 @@ from data_contracts.training import Scorer
 from finetune.evaluate import (
     Samples,
     diversities,
-    diversity,
     draw,
     log_ratios,
     paired_bootstrap,
@@ -84,7 +83,11 @@ def measure_policy(
     of, ratios = log_ratios(candidate, champion, prompt_texts, new)
     kl = cluster_bootstrap(ratios, of, rng=rng, resamples=resamples) if of else UNKNOWN
     free = range(len(prompt_texts)) if unguided is None else unguided
-    new_free, old_free = [new[i] for i in free], [old[i] for i in free]
+    # Two means over different prompts differ by the prompts too, so only prompts count where both
+    # policies can be measured.
+    apart = np.stack([diversities(new), diversities(old)])
+    paired = apart[:, list(free)]
+    paired = paired[:, ~np.isnan(paired).any(0)]
     measured = Measured(
         prompts=len(prompt_texts),
         samples=samples,
@@ -97,9 +100,9 @@ def measure_policy(
         candidate_validity=validity_share(new),
         champion_validity=validity_share(old),
         validity_gain=bootstrap(_valid(new) - _valid(old)),
-        candidate_diversity=diversity(new_free),
-        champion_diversity=diversity(old_free),
-        diversity_gain=bootstrap(diversities(new_free) - diversities(old_free)),
+        candidate_diversity=_mean(paired[0]),
+        champion_diversity=_mean(paired[1]),
+        diversity_gain=bootstrap(paired[0] - paired[1]),
         kl=kl.mean,
         kl_interval=kl,
     )
@@ -109,8 +112,12 @@ def measure_policy(
         champion=old_drawn,
         candidate_scores=new_scores["overall"],
         champion_scores=old_scores["overall"],
-        diversities=np.stack([diversities(new), diversities(old)]),
+        diversities=apart,
     )
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _valid(samples: Samples) -> FloatArray:

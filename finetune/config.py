@@ -33,8 +33,8 @@ class ReleaseGate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_win_rate: float = Field(default=0.5, ge=0, le=1)  # the interval's lower end lies above it
-    aspects: tuple[str, ...] = ("overall",)  # that must have been measured
-    # How far below a half the lower end of another aspect's win rate may reach.
+    aspects: tuple[str, ...] = ("overall",)  # that must have been measured, or nothing is released
+    # How far below a half the lower end of any other measured aspect's win rate may reach.
     max_aspect_loss: float = Field(default=0.05, ge=0, le=0.5)
     max_validity_drop: float = Field(default=0.01, ge=0, le=1)  # share of samples
     max_diversity_drop: float = Field(default=0.10, ge=0, le=1)  # share of the champion's

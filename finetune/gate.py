@@ -1,7 +1,7 @@
 """Whether a candidate may become the released policy."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,15 +35,36 @@ class GateVerdict:
 
 
 def judge_release(
-    measured: Measured, gate: ReleaseGate | None = None, standing: Standing = SIMULATED
+    measured: Measured,
+    gate: ReleaseGate | None = None,
+    standing: Standing = SIMULATED,
+    *,
+    unjudged: Mapping[str, str] | None = None,
 ) -> GateVerdict:
     """Hold *measured* and *standing* against every rule; what could not be measured blocks.
 
-    Rules compare as "must be at least", which NaN never is.
+    Every aspect that was measured has a rule of its own. Rules compare as "must be at least", which
+    NaN never is.
+
+    Args:
+        measured: candidate beside champion.
+        gate: the rules; None: the defaults.
+        standing: how the candidate stands with people and rules.
+        unjudged: why each aspect that nobody could judge was not; said, and only what
+            *gate.aspects* names blocks.
     """
     gate = gate or ReleaseGate()
     findings = (
         *_sampled(measured, gate),
+        *(
+            Finding(
+                rule=f"quality of {aspect}",
+                passed=True,
+                detail=f"not judged in {measured.modality}: {why}",
+                asked=False,
+            )
+            for aspect, why in (unjudged or {}).items()
+        ),
         *judge_standing(standing, gate),
         _all_measured(measured, gate),
     )
@@ -71,7 +92,6 @@ def judge_standing(standing: Standing, gate: ReleaseGate) -> tuple[Finding, ...]
 
 def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
     validity = measured.candidate_validity - measured.champion_validity
-    diversity = measured.candidate_diversity - measured.champion_diversity
     yield Finding(
         rule="win_rate",
         passed=measured.win_rate.low > gate.min_win_rate,
@@ -95,9 +115,11 @@ def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
     )
     yield Finding(
         rule="diversity",
-        passed=diversity >= -gate.max_diversity_drop * measured.champion_diversity - _ROUNDING,
+        passed=measured.diversity_gain.mean
+        >= -gate.max_diversity_drop * measured.champion_diversity - _ROUNDING,
         detail=f"diversity {measured.candidate_diversity:.3f} against "
-        f"{measured.champion_diversity:.3f}, {_interval(measured.diversity_gain, signed=True)}; "
+        f"{measured.champion_diversity:.3f} on the same prompts, "
+        f"{_interval(measured.diversity_gain, signed=True)}; "
         f"may fall by {gate.max_diversity_drop:.0%}",
     )
     yield Finding(
@@ -158,6 +180,7 @@ def _all_measured(measured: Measured, gate: ReleaseGate) -> Finding:
         "champion_validity": measured.champion_validity,
         "candidate_diversity": measured.candidate_diversity,
         "champion_diversity": measured.champion_diversity,
+        "diversity_gain": measured.diversity_gain.mean,
         "kl": measured.kl,
     }
     values |= {f"aspects.{name}": wins.low for name, wins in measured.aspects.items()}

@@ -28,10 +28,11 @@ class Measured:
     candidate_validity: float  # share of well-formed samples
     champion_validity: float
     validity_gain: Interval
-    # Share of differing tokens among one prompt's samples, over prompts without guidance.
+    # Share of differing tokens among one prompt's samples, over prompts without guidance where both
+    # have two well-formed samples: the same prompts for all three.
     candidate_diversity: float
     champion_diversity: float
-    diversity_gain: Interval  # over prompts where both have two well-formed samples
+    diversity_gain: Interval
     kl: float  # nats a token from the champion, on the candidate's own samples
     kl_interval: Interval
 
@@ -62,6 +63,8 @@ class SkillFigures:
     score_gain: Interval | None  # of well-formed samples
     candidate_validity: float
     champion_validity: float
-    candidate_diversity: float  # under guidance less is to be expected; NaN where not measured
+    # Over prompts where both have two well-formed samples; NaN without any. Under guidance less is
+    # to be expected.
+    candidate_diversity: float
     champion_diversity: float
     says: str

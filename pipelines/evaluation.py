@@ -72,12 +72,14 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     from pipelines.comparing.card import write_card
     from pipelines.comparing.questions import add_questions, store_questions
     from pipelines.comparing.standing import standing_of
+    from pipelines.comparing.unjudged import unjudged_aspects
     from pipelines.policies import stored_policy
     from reward_models.aspect_scorer import load_scorer
     from reward_models.sequences import check_fits
 
     stores = open_stores(job.root)
-    open_snapshot(stores, SnapshotId(job.snapshot_id), GENERAL)  # refused unless validated
+    # Refused unless validated.
+    learned = open_snapshot(stores, SnapshotId(job.snapshot_id), GENERAL)
     unseen = sampled_prompts(stores, job)
     scorer = load_scorer(stores.checkpoints.path(CheckpointId(job.reward_model)))
     candidate = stored_policy(stores, job.candidate, job.modality)
@@ -113,7 +115,17 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     standing = standing_of(
         stores, CheckpointId(job.candidate), champion=job.champion, real=job.real, seed=job.seed
     )
-    verdict = judge_release(comparison.measured, job.gate, standing)
+    measured = comparison.measured
+    verdict = judge_release(
+        measured,
+        job.gate,
+        standing,
+        unjudged=unjudged_aspects(
+            measured.modality,
+            judged=measured.aspects,
+            paired=learned.pairs["aspect"].unique().to_pylist(),
+        ),
+    )
     card = job.card or Path("reports") / f"comparison-{job.turn}-{job.candidate[:12]}.html"
     write_card(
         job.root / card,
@@ -137,7 +149,7 @@ def run_job(job: EvaluationJob, say: Say) -> dict[str, Any]:
     return {
         "candidate": job.candidate,
         "champion": job.champion,
-        "measured": _plain(asdict(comparison.measured)),
+        "measured": _plain(asdict(measured)),
         "standing": _plain(asdict(standing)),
         "passed": verdict.passed,
         "findings": [asdict(finding) for finding in verdict.findings],

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import FlywheelError
+from data_contracts.vocabulary import ASPECTS
 from finetune.config import DpoConfig, ReleaseGate, SftConfig
 from reward_models.config import AspectConfig, RewardConfig
 
@@ -63,8 +64,9 @@ class PairsConfig(_Settings):
     making: PairMaking = "fused"
     min_confidence: float = Field(default=0.65, ge=0.5, le=1)
     per_prompt: int = Field(default=12, ge=1)  # and aspect
-    # Policies learn from "overall" alone; a reward model of aspects learns from all of them.
-    aspects: tuple[str, ...] = ("overall",)
+    # Policies learn from "overall" alone; a reward model of aspects learns from all of them, and
+    # the gate judges what it learned. Those that nobody answered about are left out.
+    aspects: tuple[str, ...] = ASPECTS
     ties: bool = False  # keep pairs that are surely equal in an aspect other than overall
 
 

@@ -36,6 +36,28 @@ def launchpad_config(job: JobFile) -> dict[str, Any]:
     return {"ops": {step: {"config": dict(job.settings)}}}
 
 
+def launchpad_text(job: JobFile) -> str:
+    """Return what is pasted into the launchpad for the same run: YAML, what it cannot hold said.
+
+    The launchpad's fields do not name a partition, and on another partition the same fields are
+    another run; so the comments name the partition to choose, and the digest that shows it.
+
+    Raises:
+        FlywheelError: as `resolved`.
+    """
+    import yaml
+
+    turn, wanted = resolved(job)
+    name = dagster_job(job.kind, read_resolved(job.wheel).scorer)
+    told = [
+        f"# for the launchpad of the job {name}",
+        f"# partition: {turn}",
+        f"# asset: {ASSETS[job.kind]}",
+        f"# digest: {wanted.digest}",
+    ]
+    return "\n".join([*told, yaml.safe_dump(launchpad_config(job), sort_keys=True)])
+
+
 def preview(job: JobFile) -> dict[str, Any]:
     """Say what a run would see, need and take; a few steps are rehearsed, nothing is stored.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from safetensors.numpy import save_file
 
+from backbone.films import write_film
 from backbone.pictures import write_png
 from data_contracts.labels import GENERAL
 from data_contracts.schemas import PROMPT
@@ -33,8 +34,16 @@ def picture(shade):
     return write_png(np.full((32, 32, 3), shade, np.uint8))
 
 
-def blind_pair(stores, prompts):
-    """Release a champion and ask about a candidate on *prompts*; return candidate and champion."""
+def film(shade):
+    """Draw four frames that grow lighter."""
+    return write_film(np.stack([np.full((32, 32, 3), shade + 9 * t, np.uint8) for t in range(4)]))
+
+
+def blind_pair(stores, prompts, *, drawn_by=picture):
+    """Release a champion and ask about a candidate on *prompts*; return candidate and champion.
+
+    What both drew are pictures, or what *drawn_by* draws of a shade.
+    """
     champion, candidate = policy(stores, 1.0), policy(stores, 2.0)
     stores.catalogue.promote("policy", champion, reason="first", by="test", at=AT)
     rows = [{"prompt_id": name, "text": f"text of {name}"} for name in prompts]
@@ -43,8 +52,8 @@ def blind_pair(stores, prompts):
                       parents=["delivery"], by="test", at=AT, partition="turn-001")  # fmt: skip
     scores = np.zeros((len(prompts), 1))
     drawn = Comparison(
-        measured=None, candidate=[[picture(n)] for n in range(len(prompts))],
-        champion=[[picture(100 + n)] for n in range(len(prompts))],
+        measured=None, candidate=[[drawn_by(n)] for n in range(len(prompts))],
+        champion=[[drawn_by(100 + n)] for n in range(len(prompts))],
         candidate_scores=scores, champion_scores=scores,
     )  # fmt: skip
     add_questions(stores, drawn, prompt_ids=prompts, candidate=candidate, champion=champion,

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from data_contracts.contract import load_contract
+from data_contracts.schemas import SCHEMAS
 from pipelines.code_version import PACKAGES
+from pipelines.commands.contract_reference import contract_reference
 from pipelines.commands.reference import command_line_reference
 
 HOUSE = Path(__file__).resolve().parents[1]
@@ -116,6 +119,17 @@ def test_the_command_line_reference_is_fresh():
     assert written == command_line_reference(), (
         "run `python -m pipelines.commands.reference > docs/reference/command-line.md`"
     )
+
+
+def test_the_reference_of_the_contracts_is_fresh_and_whole():
+    written = (HOUSE / "docs" / "reference" / "contracts.md").read_text("utf-8")
+    assert written == contract_reference(), (
+        "run `python -m pipelines.commands.contract_reference > docs/reference/contracts.md`"
+    )
+    for name, schema in SCHEMAS.items():
+        section = written.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        assert load_contract(name).version in section
+        assert all(f"| `{column}` | " in section for column in schema.names)
 
 
 def test_links_between_pages_lead_somewhere():

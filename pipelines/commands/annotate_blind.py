@@ -1,4 +1,4 @@
-"""`flywheel annotate blind`: people compare two policies without knowing whose picture is whose."""
+"""`flywheel annotate blind`: people compare two policies without knowing whose sample is whose."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,11 +20,11 @@ def blind(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask people which policy's picture is better, hiding whose it is; pull what they answered.
+    """Ask people which policy's picture or film is better, hiding whose it is; pull the answers.
 
     Asks the questions that `policy_report` or `flywheel evaluate` stored, in the interface
-    blind_image. Repeat it while people work: nobody is asked twice, and answers reach the table
-    where `flywheel promote` looks for them.
+    blind_image, or blind_video where both drew films. Repeat it while people work: nobody is
+    asked twice, and answers reach the table where `flywheel promote` looks for them.
 
     Example: flywheel annotate blind 3f9c2a7be041 --root .flywheel/general
     """

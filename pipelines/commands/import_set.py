@@ -79,10 +79,11 @@ def _found(figures: "Mapping[str, Any]") -> list[str]:
         kinds = figures["events"]["kinds"]
         lines.append("events: " + ", ".join(f"{kind} {spaced(n)}" for kind, n in kinds.items()))
         lines += [
-            f"{each['policy']} as {each['log']} implies it: "
+            f"{each['policy']} as {each['log']} implies it in {each['campaign'][:40]}: "
             f"click rate {_percent(each['implied'])} % "
             f"[{_percent(each['low'])}, {_percent(each['high'])}], "
             f"its own {_percent(each['own_rate'])} %"
+            + (f"; {each['warning']}" if each["warning"] else "")
             for each in figures["events"]["policies"]
         ]
     snapshot = figures["snapshot"]

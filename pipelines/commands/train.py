@@ -11,7 +11,8 @@ from pipelines.commands.options import AsJson, DryRun
 def train(
     job: Annotated[Path, typer.Option(help="TOML file that says what to train, from what, how.")],
     launchpad: Annotated[
-        bool, typer.Option("--launchpad", help="Print what Dagster's launchpad takes for this run.")
+        bool,
+        typer.Option("--launchpad", help="Print what the launchpad takes, and on which partition."),
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -23,19 +24,14 @@ def train(
 
     Example: flywheel train --job conf/jobs/dpo.toml --dry-run
     """
-    import yaml
-
     from pipelines.commands.live import live_bar
     from pipelines.commands.reply import in_columns, reply, spaced
-    from pipelines.post_training import dagster_job, read_job
-    from pipelines.settings import read_resolved
-    from pipelines.train_run import launchpad_config, preview, run
+    from pipelines.post_training import read_job
+    from pipelines.train_run import launchpad_text, preview, run
 
     wanted = read_job(job)
     if launchpad:
-        name = dagster_job(wanted.kind, read_resolved(wanted.wheel).scorer)
-        typer.echo(f"# for the launchpad of the job {name}")
-        typer.echo(yaml.safe_dump(launchpad_config(wanted), sort_keys=True), nl=False)
+        typer.echo(launchpad_text(wanted), nl=False)
         return
     if dry_run:
         seen = preview(wanted)

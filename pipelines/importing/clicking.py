@@ -1,7 +1,7 @@
 """What users of a public set did, and what one policy's log says of another's click rate."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 Figures = dict[str, Any]
+# Below so many equally weighted impressions a bootstrap of them says little of the truth.
+FEWEST: Final = 100
 
 
 class Estimate(NamedTuple):
@@ -21,11 +23,17 @@ class Estimate(NamedTuple):
 
 
 def event_figures(
-    events: pa.Table, generations: pa.Table, *, resamples: int, seed: int
+    events: pa.Table,
+    generations: pa.Table,
+    *,
+    resamples: int,
+    seed: int,
+    names: Mapping[str, str] | None = None,
 ) -> Figures | None:
     """Return events by kind, and each policy's click rate as logged and as others imply it.
 
-    Policies are the projects of impressions with a logged propensity; a campaign is a prompt.
+    Policies are the projects of impressions with a logged propensity; a campaign is a prompt, and
+    *names* says by prompt id what the set calls it (None, or a prompt without one: its id).
     None where there are no events.
     """
     if events.num_rows == 0:
@@ -50,7 +58,8 @@ def event_figures(
         for logged in policies:
             for other in policies:
                 if logged != other:
-                    found.append(_implied(here, logged, other, resamples=resamples, seed=seed))
+                    implied = _implied(here, logged, other, resamples=resamples, seed=seed)
+                    found.append(implied | {"campaign": (names or {}).get(campaign) or campaign})
     return {
         "kinds": {kind: int(n) for kind, n in counted.items()},
         "users": int(frame["user_id"].nunique()),
@@ -95,8 +104,8 @@ def _implied(shown: pd.DataFrame, logged: str, other: str, *, resamples: int, se
     estimate = self_normalised_rate(
         log["clicked"].to_numpy(), weight, resamples=resamples, rng=np.random.default_rng(seed)
     )
+    effective = float(weight.sum() ** 2 / (weight**2).sum())
     return {
-        "campaign": _only(log["campaign"]),
         "log": logged,
         "policy": other,
         "impressions": len(log),
@@ -106,10 +115,16 @@ def _implied(shown: pd.DataFrame, logged: str, other: str, *, resamples: int, se
         "implied": estimate.mean,
         "low": estimate.low,
         "high": estimate.high,
-        "effective": float(weight.sum() ** 2 / (weight**2).sum()),
+        "effective": effective,
+        "warning": _warning(effective, len(log)),
     }
 
 
-def _only(values: Sequence[str]) -> str:
-    [value] = set(values)
-    return value
+def _warning(effective: float, impressions: int) -> str:
+    """Say in words that few impressions carry an estimate; empty where enough do."""
+    if effective >= FEWEST:
+        return ""
+    return (
+        f"hardly an estimate: its weights are worth {effective:.0f} of {impressions} impressions, "
+        f"and below {FEWEST} neither rate nor interval can be relied on"
+    )

@@ -109,7 +109,13 @@ def run_import(options: ImportOptions, *, now: datetime, bar: Bar) -> ImportedSe
             seed=options.seed,
         ),
         "events": event_figures(
-            imported.events, imported.generations, resamples=options.resamples, seed=options.seed
+            imported.events,
+            imported.generations,
+            resamples=options.resamples,
+            seed=options.seed,
+            names=dict(
+                zip(*(imported.prompts[n].to_pylist() for n in ("prompt_id", "text")), strict=True)
+            ),
         ),
         "aspect_labels": stored.labels.num_rows,
         "snapshot": preferred and _snapshot(preferred),

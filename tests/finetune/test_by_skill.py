@@ -95,3 +95,25 @@ def test_diversity_is_held_on_prompts_without_guidance(backbone, monkeypatch):
     assert diversity([1]).measured.candidate_diversity == 1.0
     assert diversity(None).measured.candidate_diversity == 0.5
     np.testing.assert_array_equal(diversity([1]).diversities, [[0.0, 1.0]] * 2)
+
+
+def test_diversity_is_held_on_the_prompts_where_both_can_be_measured(backbone, monkeypatch):
+    """Candidate (1, -, .5) and champion (-, 0, 1): only the third prompt has both, and falls."""
+    one, other, mixed = np.zeros((2, 2), np.int64), np.ones((2, 2), np.int64), np.eye(2, dtype=int)
+    drawn = iter(
+        [
+            [[one, other], [one, None], [one, mixed]],
+            [[one, None], [one, one], [one, other]],
+        ]
+    )
+    monkeypatch.setattr(compare, "sample_policy", lambda *_, **__: next(drawn))
+    found = measure_policy(
+        backbone, backbone, scorer=Flat(), prompt_texts=["a", "b", "c"], samples=2, seed=0,
+        resamples=20,
+    )  # fmt: skip
+    told = found.measured
+    assert (told.candidate_diversity, told.champion_diversity) == (0.5, 1.0)
+    assert told.diversity_gain.mean == -0.5
+    skills = ["night"] * 3
+    (night,) = figures_by_skill(found, skills, rng=np.random.default_rng(0), resamples=20)
+    assert (night.candidate_diversity, night.champion_diversity) == (0.5, 1.0)

@@ -53,11 +53,24 @@ def test_drops_of_exactly_what_is_allowed_pass():
     [
         ({"win_rate": Interval(mean=0.6, low=0.5, high=0.7)}, "win_rate"),
         ({"candidate_validity": 0.97}, "validity"),
-        ({"candidate_diversity": 0.44}, "diversity"),
+        ({"diversity_gain": Interval(mean=-0.051, low=-0.06, high=-0.04)}, "diversity"),
     ],
 )
 def test_each_rule_blocks_alone(change, rule):
     assert failed(replace(GOOD, **change)) == {rule}
+
+
+def test_the_paired_change_of_diversity_is_judged_not_two_means():
+    """Other prompts for each policy can make .539 against .490 of a paired fall of .1."""
+    fell = Interval(mean=-0.1, low=-0.15, high=-0.05)
+    odd = replace(GOOD, candidate_diversity=0.539, champion_diversity=0.49, diversity_gain=fell)
+    assert failed(odd) == {"diversity"}
+    assert failed(odd, ReleaseGate(max_diversity_drop=0.21)) == set()
+
+
+def test_a_change_of_diversity_that_was_not_measured_blocks():
+    unknown = Interval(mean=NAN, low=NAN, high=NAN)
+    assert failed(replace(GOOD, diversity_gain=unknown)) == {"diversity", "measured"}
 
 
 def test_a_cap_on_distance_blocks_only_when_set():
@@ -91,6 +104,17 @@ def test_an_aspect_that_surely_lost_blocks_alone():
     worse = GOOD.aspects | {"safety": Interval(mean=0.48, low=0.44, high=0.52)}
     assert failed(replace(GOOD, aspects=worse)) == {"quality of safety"}
     assert failed(replace(GOOD, aspects=worse), ReleaseGate(max_aspect_loss=0.06)) == set()
+
+
+def test_an_aspect_that_nobody_could_judge_is_said_and_blocks_only_where_named():
+    """Nothing was measured of safety: the verdict says why, and blocks if the gate names it."""
+    why = {"safety": "the snapshot has no pairs of it"}
+    verdict = judge_release(GOOD, unjudged=why)
+    (said,) = [f for f in verdict.findings if f.rule == "quality of safety"]
+    assert (said.passed, said.asked, verdict.passed) == (True, False, True)
+    assert said.detail == "not judged in image: the snapshot has no pairs of it"
+    named = ReleaseGate(aspects=("overall", "safety"))
+    assert not judge_release(GOOD, named, unjudged=why).passed
 
 
 def test_an_aspect_that_the_gate_names_must_have_been_measured():

@@ -42,9 +42,11 @@ def test_its_job_file_trains_a_scorer_with_a_page(nano_wheel, tmp_path, capsys):
     assert stores.checkpoints.manifest(CheckpointId(checkpoint)).kind == "aspects"
     scorer = load_scorer(stores.checkpoints.path(CheckpointId(checkpoint)), device="cpu")
     assert isinstance(scorer, AspectRewardScorer)
-    assert scorer.aspects == ("overall",)
+    # Those that the simulated annotators were asked about: nobody asks them if a disc is harmless.
+    judged = ("aesthetics", "overall", "physical_plausibility", "prompt_alignment")
+    assert scorer.aspects == judged
     result = json.loads((root / "jobs" / f"{TURN}-aspect_model.result.json").read_text())
-    assert list(result["calibrations"]) == ["overall"]
+    assert sorted(result["calibrations"]) == list(judged)
     page = tmp_path / "page.html"
     write_report(page, result, names={"turn": TURN, "checkpoint": "c"}, real=False)
     # So few prompts leave none to validate on, and the page does not pretend.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def test_file_and_launchpad_give_the_same_run(wheel, tmp_path, capsys):
     file = job_file(tmp_path, wheel)
     planned = json.loads(answer(capsys, "train", "--job", file, "--dry-run", "--json"))
     told = json.loads(answer(capsys, "train", "--job", file, "--json"))
-    config = yaml.safe_load(answer(capsys, "train", "--job", file, "--launchpad"))
+    pasted = answer(capsys, "train", "--job", file, "--launchpad")
+    comments = dict(re.findall(r"^# (\w+): (.*)$", pasted, flags=re.MULTILINE))
+    config = yaml.safe_load(pasted)
     before = open_stores(wheel).catalogue.pointer(f"finetune/dpo_policy/{TURN}")
     assert told["checkpoint"] == before
 
@@ -57,13 +60,14 @@ def test_file_and_launchpad_give_the_same_run(wheel, tmp_path, capsys):
         .resolve_job_def("post_training")
         .execute_in_process(
             instance=dg.DagsterInstance.get(),
-            partition_key=TURN,
+            partition_key=comments["partition"],
             run_config=config,
             asset_selection=[dg.AssetKey(["finetune", "dpo_policy"])],
         )
     )
     (made,) = result.asset_materializations_for_node("finetune__dpo_policy")
     assert made.metadata["configuration_digest"].value == told["digest"] == planned["digest"]
+    assert comments["digest"] == told["digest"]
     assert made.metadata["checkpoint"].value == told["checkpoint"]
     assert planned["pairs"]["train"] > 0
     assert planned["memory_mb"] > 100
@@ -127,6 +131,11 @@ def test_a_wrong_setting_is_one_sentence(tmp_path, changes, told):
 def test_a_turn_that_never_was_is_one_sentence(wheel, tmp_path, capsys):
     assert flywheel(["train", "--job", str(job_file(tmp_path, wheel, turn="turn-099"))]) == 2
     assert "never materialised" in capsys.readouterr().err
+    words = ["train", "--job", str(job_file(tmp_path, wheel, turn="turn-099")), "--launchpad"]
+    assert flywheel(words) == 2
+    told = capsys.readouterr()
+    assert "never materialised" in told.err
+    assert told.out == ""
     assert newest_turn(open_stores(wheel)) == TURN
     with pytest.raises(FlywheelError, match="no snapshot stands"):
         newest_turn(open_stores(tmp_path / "empty"))

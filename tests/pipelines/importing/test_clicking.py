@@ -42,6 +42,21 @@ def test_clicks_are_weighted_by_how_the_other_policy_chooses():
     assert implied["own_rate"] == 0.5
     assert implied["effective"] == pytest.approx(4**2 / (2 * 1.5**2 + 2 * 0.5**2))
     assert figures["kinds"] == {"impression": 8, "upscale": 4}
+    assert implied["warning"] == (
+        "hardly an estimate: its weights are worth 3 of 4 impressions, and below 100 neither rate "
+        "nor interval can be relied on"
+    )
+
+
+def test_enough_equal_weights_need_no_warning_and_campaigns_go_by_their_name():
+    """Both policies show a in half of 100 impressions: all weights are 1, all 100 count."""
+    logs = [log(name, [("a", 1), ("b", 0)] * 50) for name in ("random", "other")]
+    made = pa.table({"generation_id": ["a", "b"], "prompt_id": ["p", "p"]})
+    events = pa.Table.from_pylist(logs[0] + logs[1], schema=EVENT)
+    told = event_figures(events, made, resamples=9, seed=1, names={"p": "men"})["policies"]
+    assert [each["warning"] for each in told] == ["", ""]
+    assert {each["campaign"] for each in told} == {"men"}
+    assert {round(each["effective"]) for each in told} == {100}
 
 
 def test_no_events_are_no_figures():

@@ -119,6 +119,8 @@ def test_the_random_log_implies_the_other_policys_own_click_rate(made):
     assert sorted(round(e["own_rate"], 4) for e in implied) == [0.0046, 0.0069]
     assert all(e["policy"] == "obd_small.bts" for e in implied)
     assert all(e["low"] < e["own_rate"] < e["high"] for e in implied)
+    assert sorted(e["campaign"] for e in policies) == ["men", "men", "women", "women"]
+    assert all((e["effective"] < 100) == ("hardly an estimate" in e["warning"]) for e in policies)
     assert all(e["low"] < e["implied"] < e["high"] for e in implied)
 
 
