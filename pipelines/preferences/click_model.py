@@ -89,7 +89,7 @@ def beliefs(table: ClickTable, parameters: ClickParameters) -> Beliefs:
     logits = class_powers(parameters.phi.shape[1]) @ parameters.line
     quiet = np.empty((len(table.users), parameters.phi.shape[1]))
     for some in _user_blocks(len(quiet)):
-        quiet[some] = np.exp(np.log1p(-_user_chances(parameters, some)).sum(axis=-1))
+        quiet[some] = (1 - _user_chances(parameters, some)).prod(axis=-1)
     return Beliefs(
         shares=parameters.shares,
         emission=looked[:, None, None] * seen + (1 - looked)[:, None, None] * silent,
@@ -193,6 +193,8 @@ def _user_blocks(users: int) -> list[slice]:
 def _user_chances(parameters: ClickParameters, some: slice) -> FloatArray:
     """Return (u, c, s): the chance of each signal from *some* endorsing users who look."""
     logits = class_powers(parameters.phi.shape[1]) @ parameters.line
-    lean = parameters.lean[some, None]
-    chances: FloatArray = np.clip(expit(logits[None] + lean), EDGE, 1 - EDGE)
-    return chances
+    # The expit of a sum, but with one exponential a user and signal: classes share it.
+    chances = np.exp(-parameters.lean[some, None]) * np.exp(-logits)
+    chances += 1.0
+    np.divide(1.0, chances, out=chances)
+    return np.clip(chances, EDGE, 1 - EDGE, out=chances)

@@ -5,6 +5,8 @@ import pytest
 
 from pipelines.preferences.kernel import Beliefs, Shown, add_by_row, e_step, normalise
 
+ENDORSE = np.array([[1.0, 0.0, 0.0]])
+
 
 def test_e_step_by_hand():
     """One item shown once, one user who only endorses, no signal: unseen .2 + seen .8 * quiet.
@@ -16,12 +18,12 @@ def test_e_step_by_hand():
         *(np.array(x) for x in ([0, 1], [0], [0], [1.0], [0, 0])), np.zeros(0, dtype=np.int64)
     )
     beliefs = Beliefs(
-        shares=np.ones((1, 1)), emission=np.zeros((1, 1, 2)), looked=np.array([0.8]),
+        shares=ENDORSE, emission=np.zeros((1, 3, 2)), looked=np.array([0.8]),
         odds=np.ones((1, 2)), boost=np.ones((1, 1)), quiet=np.array([[0.5, 0.25]]),
     )  # fmt: skip
     counts = e_step(shown, beliefs, np.log(np.full((1, 2), 0.5)))
     np.testing.assert_allclose(counts.posterior, [[0.6, 0.4]])
-    np.testing.assert_allclose(counts.by_key, [[[0.6, 0.4]]])
+    np.testing.assert_allclose(counts.by_key, [[[0.6, 0.4], [0, 0], [0, 0]]])
     np.testing.assert_allclose(counts.user_looked, [[0.4, 0.2]])
     np.testing.assert_allclose(counts.log_likelihood, np.log(0.5))
 
@@ -111,7 +113,7 @@ def test_ten_thousand_exposures_of_one_item_do_not_underflow():
     zeros = np.zeros(n, dtype=np.int64)
     shown = Shown(np.array([0, n]), zeros, zeros, np.ones(n), np.array([0, 1]), np.array([0]))
     beliefs = Beliefs(
-        shares=np.ones((1, 1)), emission=np.zeros((1, 1, 2)), looked=np.ones(1),
+        shares=ENDORSE, emission=np.zeros((1, 3, 2)), looked=np.ones(1),
         odds=np.array([[1e-9, 2e-9]]), boost=np.ones((1, 1)), quiet=np.ones((1, 2)),
     )  # fmt: skip
     posterior = e_step(shown, beliefs, np.zeros((1, 2))).posterior
