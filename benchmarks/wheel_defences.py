@@ -146,3 +146,7 @@ def wins(posterior: FloatArray) -> float:
     grid = np.arange(len(posterior)).reshape(-1, 4)
     first, second = grid[:, [1, 1, 3, 3]].ravel(), grid[:, [0, 2, 0, 2]].ravel()
     return float(better_chance(posterior[first], posterior[second]).mean())
+
+
+if __name__ == "__main__":
+    main()

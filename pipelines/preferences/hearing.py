@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotation import screen_answers
+from data_contracts.schemas import ANNOTATION
 from data_contracts.vocabulary import ASPECTS
 from pipelines.preferences.voices import Voices, find_voices
 from pipelines.signals.drops import drops_table, join_drops
@@ -79,6 +80,7 @@ def hear(
         known: ids of generations; gold of others is left out. None: of any generation.
         merge: False leaves everybody a voice.
     """
+    annotations = _with_absent(annotations)
     screened = screen_answers(annotations)
     accepted = screened.accepted
     given = _NO_GOLD if gold is None else gold.select(_NO_GOLD.column_names)
@@ -108,6 +110,15 @@ _NO_GOLD: Final = pa.table(
         "value": pa.array([], pa.float64()),
     }
 )
+
+
+def _with_absent(annotations: pa.Table) -> pa.Table:
+    """Return *annotations* with nulls in the place of nullable columns that did not come."""
+    for name in ("annotator_id", "other_generation_id", "aspect", "value", "scale", "shown_left"):
+        if name not in annotations.column_names:
+            empty = pa.nulls(annotations.num_rows, ANNOTATION.field(name).type)
+            annotations = annotations.append_column(name, empty)
+    return annotations
 
 
 def _hear_gold(gold: pa.Table, known: pa.Array | None) -> tuple[pa.Table, pa.Table, pa.Table]:

@@ -74,9 +74,9 @@ def find_voices(annotations: pa.Table) -> Voices:
         if questions
     }
     links = csr_array((size, size))
-    for each in found.values():
-        first = np.unique(each.group, return_index=True)[1]
-        joined = (np.ones(size), (np.arange(size), first[each.group]))
+    for held in found.values():
+        first = np.unique(held.group, return_index=True)[1]
+        joined = (np.ones(size), (np.arange(size), first[held.group]))
         links = links + csr_array(joined, (size, size))
     _, voice = connected_components(links, directed=False)
     first = np.unique(voice, return_index=True)[1]
