@@ -44,14 +44,13 @@ def copy_figures(heard: Heard) -> Figures:
 
 
 def copy_warning(figures: Mapping[str, Any]) -> str | None:
-    """Say in one sentence that copies may have taken over, or None where nobody is suspected."""
+    """Say in one sentence who may be copies and is heard in full, or None where nobody is."""
     suspected = figures["suspected"]
     if not suspected["annotators"]:
         return None
     return (
-        f"{suspected['annotators']:,} annotators answer so alike that they look like copies, and "
-        f"gave {100 * suspected['share_of_answers']:.0f} % of all answers: too much for others to "
-        "tell, so all are heard in full"
+        f"{suspected['annotators']:,} annotators answer so alike that they look like copies, gave "
+        f"{100 * suspected['share_of_answers']:.0f} % of all answers, and are heard in full"
     )
 
 

@@ -78,7 +78,7 @@ def hear(
         annotations: raw answers, with the columns that a de-noising reads, or all of the contract.
         gold: generation_id, aspect, value; None: nothing is known.
         known: ids of generations; gold of others is left out. None: of any generation.
-        merge: False leaves everybody a voice.
+        merge: False leaves everybody a voice; who looks like a copy is told all the same.
     """
     annotations = _with_absent(annotations)
     screened = screen_answers(annotations)
@@ -90,7 +90,9 @@ def hear(
     for reason in screened.refused["reason"].to_pylist():
         name = REFUSALS.get(reason, reason)
         counts[name] = counts.get(name, 0) + 1
-    found = find_voices(accepted) if merge else Voices.none()
+    found = find_voices(accepted)
+    if not merge:
+        found = found.apart()
     table = accepted
     if found.table.num_rows:
         merged = query(_MERGE, annotations=accepted, voices=found.table)

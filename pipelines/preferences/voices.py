@@ -23,7 +23,7 @@ SUSPECT: Final = pa.schema(
         pa.field("shared", pa.int64()),  # questions that both answered
         pa.field("alike", pa.float64()),  # share of those answered alike
         pa.field("expected", pa.float64()),  # share that judging alone would explain
-        pa.field("merged", pa.bool_()),  # False: both are heard, for they gave too much
+        pa.field("merged", pa.bool_()),  # False: both are heard in full
     ]
 )
 _Asked = list[tuple[IntArray, IntArray, IntArray]]  # by aspect: question, annotator, label
@@ -39,6 +39,12 @@ class Voices(NamedTuple):
     def none(cls) -> "Voices":
         """Return that nobody shares a voice or is suspected."""
         return cls(VOICE.empty_table(), SUSPECT.empty_table())
+
+    def apart(self) -> "Voices":
+        """Return that nobody shares a voice, under the same suspicions."""
+        at, size = SUSPECT.get_field_index("merged"), self.suspects.num_rows
+        alone = pa.repeat(pa.scalar(False), size)
+        return Voices(VOICE.empty_table(), self.suspects.set_column(at, SUSPECT[at], alone))
 
     @property
     def suspected(self) -> pa.Array:

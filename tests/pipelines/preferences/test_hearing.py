@@ -31,9 +31,13 @@ def test_honest_annotators_keep_their_voices():
     assert heard.table.equals(told)
 
 
-def test_merging_can_be_undone():
+def test_merging_can_be_undone_and_the_suspicion_is_told_all_the_same():
     told = crowd(copies=4)
-    assert hear(told, merge=False).table.equals(told)
+    heard = hear(told, merge=False)
+    assert heard.table.equals(told)
+    assert heard.voices.num_rows == 0
+    assert heard.suspects["merged"].to_pylist() == [False] * 6
+    assert drop_counts(heard.drops) == {"suspected_copy": 240}
 
 
 def test_a_voice_that_is_split_evenly_is_not_heard():
