@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from data_contracts.aspects import ASPECT_TABLE
 from data_contracts.errors import ContractError
+from data_contracts.vocabulary import ASPECTS
 
 BoolArray = NDArray[np.bool_]
 REFUSED: Final = pa.schema(
@@ -21,7 +22,7 @@ REFUSED: Final = pa.schema(
         pa.field("reason", pa.string()),
     ]
 )
-_SCALE: Final = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\s*\.\.\s*(-?\d+(?:\.\d+)?)\s*$")
+_SCALE: Final = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\s*(?:\.\.|-|to|:)\s*(-?\d+(?:\.\d+)?)\s*$")
 _SHOWN: Final = 20  # rows named in an error
 
 
@@ -41,8 +42,9 @@ def screen_answers(
     Refused are ratings without a finite value on their scale (the column "scale" such as 1..5,
     else the aspect's levels), comparisons with themselves, without a rival, or off -2 .. 2, a
     side that is neither of the two, an annotation_id used for different answers, negative lead
-    times, and, where *generation_ids* are given, generations that nobody knows. A comparison
-    without a value is no refusal: the annotator could not judge.
+    times, aspects that nobody has named (none at all is "overall"), and, where *generation_ids*
+    are given, generations that nobody knows. A comparison without a value is no refusal: the
+    annotator could not judge.
 
     Raises:
         ContractError: a column is missing.
@@ -63,6 +65,8 @@ def screen_answers(
     value, blank = _number(annotations, "value")
     rating, comparison = kind == "rating", kind == "comparison"
     judged = rating | (comparison & ~blank)
+    named = np.isin(_text(annotations, "aspect").astype(str), ("", *ASPECTS))
+    refuse((rating | comparison) & ~named, "aspect is not known")
     least, most = _bounds(annotations)
     refuse(judged & ~np.isfinite(value), "value is missing or not a number")
     refuse(rating & ((value < least) | (value > most)), "rating is off its scale")

@@ -1,9 +1,12 @@
 """preferences: what people meant, as pairs with evidence, validated and frozen in a snapshot."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from annotation.results import edits_as_comparisons
 from data_contracts.contract import load_contract
@@ -12,10 +15,13 @@ from pipelines.append_io import read_batch
 from pipelines.assets.turns import TURNS
 from pipelines.code_version import code_version
 from pipelines.io_managers import PARENTS
+from pipelines.labelling.quality_sources import gold_of_zone
 from pipelines.preferences.card import card_markdown, dataset_card
 from pipelines.preferences.edited import edited_of
+from pipelines.preferences.known_levels import known_levels
 from pipelines.preferences.making import make_preferences
 from pipelines.resources import Wheel
+from pipelines.settings import Evidence
 from pipelines.signals.drops import join_drops
 from pipelines.stores import read_asset_table, write_snapshot
 from pipelines.stores.enforcer import describe_violations, find_violations
@@ -68,9 +74,12 @@ def inferred_preferences(
     prompts: pa.Table,
     generations: pa.Table,
 ) -> tuple[dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table], dg.Output[pa.Table]]:
-    """Read signals for intent, anchored in annotators' raw answers; pair what follows."""
+    """Read signals for intent, anchored in annotators' raw answers and gold; pair what follows."""
     digest, answers = read_batch(wheel.stores, "annotations", context.partition_key)
     turn = context.partition_key
+    gold, unheard = known_levels(
+        gold_of_zone(Path(wheel.root)), about=_asked_about(generations, answers)
+    )
     made = make_preferences(
         trusted_signals,
         exposures,
@@ -80,14 +89,16 @@ def inferred_preferences(
         **wheel.settings.pairs.model_dump(),
         seed=wheel.settings.seed,
         quality=lambda: _oracle(wheel, turn),
+        gold=gold,
         edited=edited_of(answers),
     )
     parents = {PARENTS: [digest]}
+    drops = join_drops(unheard, made.drops)
     return (
         dg.Output(made.user_intents, metadata={**parents, **made.figures}),
         dg.Output(made.generation_labels, metadata=parents),
-        dg.Output(made.drops, metadata=parents),
-        dg.Output(made.pairs, metadata=parents),
+        dg.Output(drops, metadata={**parents, "reasons": dg.MetadataValue.md(_drops_page(drops))}),
+        dg.Output(made.pairs, metadata={**parents, **_warnings(made.figures)}),
     )
 
 
@@ -151,7 +162,7 @@ def preference_snapshot(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
         pairs.table,
         join_drops(*drops),
         None,
-        origin="events, generations and annotations of one turn of the wheel in a simulated studio",
+        origin=card_origin(wheel.settings.evidence),
         generations=generations.table,
     )
     manifest = write_snapshot(
@@ -179,6 +190,34 @@ def preference_snapshot(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
             "card": dg.MetadataValue.md(card_markdown(card)),
         }
     )
+
+
+def card_origin(evidence: Evidence) -> str:
+    """Say in the dataset card where signals and answers come from."""
+    said = "events, generations and annotations of one turn of the wheel"
+    return f"{said} in a simulated studio" if evidence == "simulated" else said
+
+
+def _asked_about(generations: pa.Table, answers: pa.Table) -> pa.Array:
+    """Return the turn's generations, and those of earlier turns that its annotators were asked."""
+    both = generations["generation_id"].chunks + answers["generation_id"].chunks
+    return pc.unique(pa.chunked_array(both, pa.string()))
+
+
+def _drops_page(drops: pa.Table) -> str:
+    rows = [f"| {r['stage']} | {r['reason']} | {r['rows']} |" for r in drops.to_pylist()]
+    return "\n".join(["| stage | reason | rows |", "|---|---|---|", *rows])
+
+
+def _warnings(figures: Mapping[str, int | float | str]) -> dict[str, str]:
+    """Return what a person should look at before these pairs are trained on."""
+    suspected = figures["annotators who may be copies"]
+    if not suspected:
+        return {}
+    return {
+        "look at first": f"{suspected} annotators answer so alike that they look like copies, and "
+        "gave so much that nobody else can tell; all are heard"
+    }
 
 
 def _oracle(wheel: Wheel, turn: str) -> pa.Table:

@@ -91,6 +91,7 @@ def _counted(counts: "Mapping[str, Any]") -> list[str]:
     lines = [f"{name} {spaced(rows)}" for name, rows in counts["rows"].items()]
     lines += [f"exposures {spaced(counts['exposures'])}, answers {spaced(counts['answers'])}"]
     lines += _dropped(counts["drops"])
+    lines += _warned(counts)
     lines.append(
         f"at most {spaced(counts['expected_pairs'])} of {spaced(counts['candidate_pairs'])} "
         "candidate pairs"
@@ -111,7 +112,15 @@ def _told(figures: "Mapping[str, Any]", out: Path) -> list[str]:
         )
     said = "converged" if fit["converged"] else "did not converge"
     lines.append(f"{said} after {fit['iterations']} steps, {fit['prior']} priors")
-    return [*lines, *_dropped(figures["drops"]), f"report: {out / 'report.html'}"]
+    lines += [*_dropped(figures["drops"]), *_warned(figures)]
+    return [*lines, f"report: {out / 'report.html'}"]
+
+
+def _warned(figures: "Mapping[str, Any]") -> list[str]:
+    from pipelines.denoising.copies import copy_warning
+
+    warning = copy_warning(figures)
+    return [] if warning is None else [f"look first: {warning}"]
 
 
 def _dropped(drops: "Iterable[Mapping[str, Any]]") -> list[str]:

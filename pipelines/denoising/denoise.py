@@ -13,23 +13,19 @@ import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
 from data_contracts.schemas import PREFERENCE_PAIR
+from pipelines.denoising.copies import copy_figures, mark_suspects
 from pipelines.denoising.crowd import crowd_figures
-from pipelines.denoising.figures import report_figures, voice_figures
-from pipelines.denoising.hearing import hear
-from pipelines.denoising.reading import (
-    EVENTS,
-    Batches,
-    checked,
-    table_batches,
-)
+from pipelines.denoising.figures import report_figures
+from pipelines.denoising.reading import EVENTS, Batches, checked, table_batches
 from pipelines.denoising.sightings import Sightings, see, see_in_parts
-from pipelines.denoising.tables import Tables, about, conformed
+from pipelines.denoising.tables import Tables, about, conformed, heard_of
 from pipelines.denoising.users import user_table
 from pipelines.denoising.working import EngineName, checked_engine, working
 from pipelines.preferences import IntentFit, IntentSettings, PairSettings, fit_intent
 from pipelines.preferences.answers import read_answers
 from pipelines.preferences.click_model import ClickSettings
 from pipelines.preferences.evidence import gather_evidence
+from pipelines.preferences.hearing import Heard
 from pipelines.preferences.kernel import FloatArray
 from pipelines.preferences.pairs import all_pairs, candidate_table, make_pairs
 from pipelines.preferences.partitions import checked_processes
@@ -98,9 +94,10 @@ class Denoised(NamedTuple):
 
     pairs: pa.Table  # preference_pair rows, or with all_pairs CANDIDATE rows
     users: pa.Table  # one row for every user with events
-    annotators: pa.Table  # reliability by annotator, aspect and kind
+    annotators: pa.Table  # reliability by annotator, aspect and kind; may_be_copy
+    suspects: pa.Table  # pairs of annotators who look like copies
     drops: pa.Table
-    refused: pa.Table  # answers that cannot be: row, annotation_id, reason
+    refused: pa.Table  # answers and gold that cannot be
     fit: IntentFit
     figures: dict[str, Any]  # the report
 
@@ -135,13 +132,15 @@ def denoise(
         order of rows.
 
     Raises:
-        ContractError: a table breaks its contract, or there is no generation.
+        ContractError: a table breaks its contract, there is no generation, or pairs are asked for
+            of an aspect that nobody speaks of.
         FlywheelError: one of several processes ended before its time, or Spark is missing, does
             not start, or ends before its time.
     """
     settings = settings or DenoiseSettings()
     step("read")
     tables = conformed(generations, annotations, gold, prompts)
+    heard = heard_of(tables, merge=settings.merge_voices, aspects=settings.pairs.aspects)
     with (
         working(
             settings.engine, settings.spark_master, in_parts=settings.memory_limit is not None
@@ -149,30 +148,27 @@ def denoise(
         _sightings(events, tables, settings=settings, engine=engine, step=step) as seen,
     ):
         step("infer intent")
-        heard = hear(tables.annotations, merge=settings.merge_voices)
         fit = fit_intent(
             seen.clicks(settings.intent.clicks), heard.table, generations=tables.generations,
-            gold=tables.gold, settings=settings.intent, processes=settings.processes,
+            gold=heard.gold, settings=settings.intent, processes=settings.processes,
             spread=spread,
         )  # fmt: skip
         step("make pairs")
         collected: list[pa.Table] = []
-        made = _make_pairs(
-            seen, fit, heard.table, tables, keep or collected.append, settings, engine
-        )  # fmt: skip
+        made = _make_pairs(seen, fit, heard, tables, keep or collected.append, settings, engine)
     drops = join_drops(seen.drops[0], fit.drops, made.drops)
-    drops = join_drops(drops, seen.drops[1], heard.drops, tables.unknown_gold)
+    drops = join_drops(drops, seen.drops[1], heard.drops)
     step("report")
     users = user_table(fit, seen)
-    figures = report_figures(tables.annotations, seen, fit, made.probability, users, drops)
+    figures = report_figures(tables, heard, seen, fit, made.probability, users, drops)
     crowd: list[dict[str, Any]] = []
     if settings.crowd:
         ids = pa.array(fit.generation_ids, pa.string())
-        crowd = crowd_figures(heard.table, tables.gold, ids)
+        crowd = crowd_figures(heard.table, heard.gold, ids)
     return Denoised(
         pa.concat_tables(collected) if collected else made.schema.empty_table(),
-        users, fit.annotators, drops, heard.refused, fit,
-        figures | {"voices": voice_figures(heard.voices), "crowd": crowd},
+        users, mark_suspects(fit.annotators, heard), heard.suspects, drops, heard.refused, fit,
+        figures | copy_figures(heard) | {"crowd": crowd},
     )  # fmt: skip
 
 
@@ -192,16 +188,16 @@ def preview_denoise(
     """
     settings = settings or DenoiseSettings()
     tables = conformed(generations, annotations, gold, prompts)
+    accepted = heard_of(tables, merge=settings.merge_voices, aspects=settings.pairs.aspects)
     with _sightings(events, tables, settings=replace(settings, all_pairs=True)) as seen:
         shown = seen.shown()
     ids = pc.unique(tables.generations["generation_id"]).sort()
-    accepted = hear(tables.annotations, merge=settings.merge_voices)
     answers = read_answers(accepted.table, ids)
     heard = pc.is_in(
         ids,
         value_set=pa.concat_arrays(
             [
-                tables.gold["generation_id"].combine_chunks(),
+                accepted.gold["generation_id"].combine_chunks(),
                 shown,
                 *(ids.take(pa.array(found.item)) for found in answers.ratings.values()),
                 *(ids.take(pa.array(found.item)) for found in answers.comparisons.values()),
@@ -213,7 +209,7 @@ def preview_denoise(
         tables.generations, tuple(ids.to_pylist()), what="generations"
     )
     heard = heard[index]
-    drops = join_drops(*seen.drops, accepted.drops, answers.drops, tables.unknown_gold)
+    drops = join_drops(*seen.drops, accepted.drops, answers.drops)
     candidates = len(first) * len(settings.pairs.aspects)
     with_evidence = int((heard[first] | heard[second]).sum()) * len(settings.pairs.aspects)
     return {
@@ -223,7 +219,7 @@ def preview_denoise(
         "drops": drops.to_pylist(),
         "candidate_pairs": candidates,
         "expected_pairs": candidates if settings.all_pairs else with_evidence,
-    }
+    } | copy_figures(accepted)
 
 
 @contextmanager
@@ -268,7 +264,7 @@ class Made(NamedTuple):
 def _make_pairs(
     seen: Sightings,
     fit: IntentFit,
-    answers: pa.Table,
+    heard: Heard,
     tables: Tables,
     keep: Keep,
     settings: DenoiseSettings,
@@ -279,9 +275,9 @@ def _make_pairs(
     if not settings.all_pairs:
         splits = split_prompts(tables.prompts, settings=settings.pairs.splits)
     for generations, shown in seen.blocks():
-        said, known = answers, tables.gold
+        said, known = heard.table, heard.gold
         if generations.num_rows < tables.generations.num_rows:
-            said, known = about(answers, generations), about(known, generations)
+            said, known = about(said, generations), about(known, generations)
         if settings.all_pairs:
             pairs = all_pairs(fit, generations, annotations=said, settings=settings.pairs)
         else:

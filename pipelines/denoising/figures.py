@@ -1,14 +1,19 @@
 """Figures: what the report of one de-noising says, in counts and shares; ids, never content."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annotation import rated_aspects, rating_agreement
+from annotation import pairwise_agreement, rated_aspects, rating_agreement, read_ratings
+from annotation.concurrence import pairs_as_units
+from pipelines.denoising.copies import mark_suspects
 from pipelines.denoising.sightings import Sightings
+from pipelines.denoising.tables import Tables
 from pipelines.preferences import IntentFit
+from pipelines.preferences.hearing import Heard
 from pipelines.preferences.kernel import FloatArray
 from pipelines.signals.query import query
 from pipelines.signals.signal_patterns import readiness_buckets
@@ -19,11 +24,13 @@ Figures = dict[str, Any]
 BINS: Final = 20  # of the histograms
 BUCKETS: Final = ("least ready to act", "less ready", "more ready", "most ready to act")
 LISTED: Final = 50  # annotators on the page; all are in annotators.parquet
+MOST_FOR_KAPPA: Final = 2_000  # annotators of an aspect: pairs of them grow as squares
 _RESAMPLES: Final = 200
 
 
 def report_figures(
-    annotations: pa.Table,
+    tables: Tables,
+    heard: Heard,
     seen: Sightings,
     fit: IntentFit,
     probability: FloatArray,
@@ -37,7 +44,7 @@ def report_figures(
     return {
         "rows": {
             "events": seen.events,
-            "annotations": annotations.num_rows,
+            "annotations": tables.annotations.num_rows,
             "exposures": seen.exposures,
             "generations": len(fit.generation_ids),
         },
@@ -52,8 +59,8 @@ def report_figures(
         "intents": _intents(fit, users),
         "signals": _signals(fit),
         "examined": {name: round(value, 4) for name, value in fit.eta.items()},
-        "reliability": _reliability(fit),
-        "agreement": _agreement(annotations),
+        "reliability": _reliability(mark_suspects(fit.annotators, heard)),
+        "agreement": _agreement(heard.accepted, tables.generations),
         "calibration": {
             "temperature": fit.calibration.temperature,
             "judged_generations": fit.calibration.judged,
@@ -71,14 +78,6 @@ def report_figures(
             "without_evidence": int(len(fit.has_evidence) - fit.has_evidence.sum()),
         },
     }
-
-
-def voice_figures(voices: pa.Table) -> list[Figures]:
-    """Return each voice that several annotators share, and who they are."""
-    members: dict[str, list[str]] = {}
-    for row in voices.to_pylist():
-        members.setdefault(row["voice"], []).append(row["annotator_id"])
-    return [{"voice": name, "annotators": sorted(who)} for name, who in sorted(members.items())]
 
 
 def _intents(fit: IntentFit, users: pa.Table) -> Figures:
@@ -106,10 +105,10 @@ def _signals(fit: IntentFit) -> list[Figures]:
     ]
 
 
-def _reliability(fit: IntentFit) -> Figures:
+def _reliability(annotators: pa.Table) -> Figures:
     # Who wants a look first; newcomers lie near the pool, so a single slip puts nobody there.
     rows = sorted(
-        fit.annotators.to_pylist(),
+        annotators.to_pylist(),
         key=lambda row: (
             -round(row["reversed"], 2), round(row["accuracy"], 4), -row["answers"],
             row["annotator_id"], row["aspect"], row["kind"],
@@ -126,25 +125,53 @@ def _reliability(fit: IntentFit) -> Figures:
     }
 
 
-def _agreement(annotations: pa.Table) -> list[Figures]:
-    """Return ordinal alpha by aspect from raw answers, before anything is merged or left out."""
-    valid = annotations.filter(
-        pc.and_kleene(pc.is_valid(annotations["value"]), pc.is_valid(annotations["aspect"]))
+def _agreement(accepted: pa.Table, generations: pa.Table) -> list[Figures]:
+    """Return by kind of answer and aspect how far annotators agree beyond chance.
+
+    Of answers that can be, about generations that are there, before copies are merged: ordinal
+    alpha, and of comparisons also kappa on their side (better, equal, worse), the mean over pairs
+    of annotators by the questions that both answered.
+    """
+    ids = generations["generation_id"].combine_chunks()
+    other = accepted["other_generation_id"]
+    there = pc.and_(
+        pc.is_in(accepted["generation_id"], value_set=ids),
+        pc.or_(pc.is_null(other), pc.is_in(other, value_set=ids)),
     )
-    found = []
-    for aspect in rated_aspects(valid):
-        measured = rating_agreement(
-            valid, aspect=aspect, resamples=_RESAMPLES, rng=np.random.default_rng(0)
-        )
-        found.append(
-            {
-                "aspect": aspect, "level": "ordinal", "alpha": _rounded(measured.alpha),
-                "low": _rounded(measured.low), "high": _rounded(measured.high),
-                "answers": measured.answers, "generations": measured.generations,
-                "annotators": measured.annotators,
-            }
-        )  # fmt: skip
-    return found
+    rows = accepted.filter(there)
+    ratings = [_agreed(rows, aspect, "generations") for aspect in rated_aspects(rows)]
+    units = pairs_as_units(rows)
+    compared = [
+        _agreed(units, aspect, "pairs") | {"kappa": _kappa(units, aspect)}
+        for aspect in rated_aspects(units)
+    ]
+    return [{"kind": "rating"} | each for each in ratings] + [
+        {"kind": "comparison"} | each for each in compared
+    ]
+
+
+def _agreed(rows: pa.Table, aspect: str, units: str) -> Figures:
+    measured = rating_agreement(
+        rows, aspect=aspect, resamples=_RESAMPLES, rng=np.random.default_rng(0)
+    )
+    return {
+        "aspect": aspect, "level": "ordinal", "alpha": _rounded(measured.alpha),
+        "low": _rounded(measured.low), "high": _rounded(measured.high),
+        "answers": measured.answers, units: measured.generations,
+        "annotators": measured.annotators,
+    }  # fmt: skip
+
+
+def _kappa(units: pa.Table, aspect: str) -> float | None:
+    ratings = read_ratings(units, aspect=aspect)
+    if len(ratings.annotators) > MOST_FOR_KAPPA:
+        return None
+    told = pairwise_agreement(replace(ratings, value=np.sign(ratings.value)))
+    told = told.filter(pc.is_valid(told["kappa"]))
+    if told.num_rows == 0:
+        return None
+    shared = told["shared"].to_numpy()
+    return _rounded(float(np.average(told["kappa"].to_numpy(), weights=shared)))
 
 
 def _cohorts(activity: pa.Table, fit: IntentFit) -> list[Figures]:

@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipelines.denoising.charts import confidence_chart, mock_chart, signal_chart
+from pipelines.denoising.copies import copy_warning
 from pipelines.report.environment import page_environment
 
 Figures = Mapping[str, Any]
 
 REASONS: Final[Mapping[str, str]] = {
+    "unknown_aspect": "about an aspect that nobody has named, such as Overall for overall",
     "duplicate_event": "the same act at the same instant came twice",
     "unknown_generation": "about a generation that is not listed",
     "unknown_kind": "an action nobody has named",
+    "impossible_position": "at a place before the first, which is 0",
+    "impossible_propensity": "shown with a chance that is none: not above 0, or above 1",
     "not_a_signal": "says nothing about quality, such as a deletion",
     "edit_without_value": "an edit without the share that was kept",
     "no_impression": "acted on something that was never logged as shown",
@@ -24,11 +28,12 @@ REASONS: Final[Mapping[str, str]] = {
     "heldout_user": "by users set aside to measure transfer",
     "not_an_answer": "annotations that are neither rating nor comparison",
     "cannot_judge": "the annotator could not judge",
-    "no_number": "a rating without a value, or one that is not a number",
+    "no_number": "a rating without a value, or an answer that is not a number",
     "no_rival": "a comparison with nothing",
     "side_of_a_stranger": "said to be shown left, but neither of the two",
     "id_used_twice": "one annotation_id for different answers, so neither is heard",
     "copied_answer": "said again by an annotator who shares a voice with others",
+    "suspected_copy": "heard all the same: by annotators who look like copies of one another",
     "off_scale": "outside its scale, so impossible as an answer",
     "repeated_answer": "a second answer of one annotator to one question; the last one counts",
     "compared_with_itself": "a generation compared with itself",
@@ -53,6 +58,7 @@ def render_page(figures: Figures) -> str:
         .render(
             figures=figures,
             headline=_headline(figures),
+            warning=copy_warning(figures),
             confidence=confidence_chart(figures["pairs"]["confidence"]),
             mockery=mock_chart(figures["intents"]["mock_share"]),
             signals=signal_chart(figures["signals"]) if figures["signals"] else None,
@@ -70,4 +76,5 @@ def _headline(figures: Figures) -> str:
     intents = figures["intents"]
     if intents["users"]:
         said += f"; {100 * intents['of_exposures']['mock']:.1f} % of what users did was mockery"
-    return said
+    warning = copy_warning(figures)
+    return said if warning is None else f"{said}. Look first: {warning}"

@@ -34,6 +34,7 @@ class Source:
     what: str
     schema: pa.Schema
     name: str
+    numbers: tuple[str, ...] = ()  # here NaN stays NaN, to be refused by id: it is not empty
 
 
 def _only(schema: pa.Schema, *names: str) -> pa.Schema:
@@ -60,6 +61,7 @@ ANNOTATIONS: Final = Source(
         "other_generation_id", "aspect", "value", "scale", "shown_left",
     ),
     name="annotation_id",
+    numbers=("value",),
 )  # fmt: skip
 GOLD_LABELS: Final = Source(what="gold", schema=GOLD, name="generation_id")
 PROMPTS: Final = Source(
@@ -162,6 +164,10 @@ def checked(table: pa.Table, source: Source, *, first_row: int = 0) -> pa.Table:
         ContractError: as `read_table`; rows are named by id.
     """
     rows = conform_unvalidated(table, source.schema, what=source.what)
+    for name in source.numbers:
+        if name in table.column_names and pa.types.is_floating(table[name].type):
+            place, field = rows.schema.get_field_index(name), rows.schema.field(name)
+            rows = rows.set_column(place, field, table[name].cast(field.type))
     for field in source.schema:
         if field.nullable or rows.column(field.name).null_count == 0:
             continue

@@ -66,11 +66,11 @@ def run_denoise(
 ) -> Denoised:
     """Read the tables, de-noise them, and write pairs, users, annotators and the report.
 
-    Writes `pairs.parquet`, `users.parquet`, `annotators.parquet`, `drops.parquet`,
-    `refused.parquet`, `report.json` and `report.html`; the Parquet files (but for the row numbers
-    of refused ones) are the same bytes for the same rows in any order. Files of an earlier run
-    are replaced, each whole. Under a memory limit pairs are written as they are made, and the
-    answer holds none.
+    Writes `pairs.parquet`, `users.parquet`, `annotators.parquet`, `suspects.parquet`,
+    `drops.parquet`, `refused.parquet`, `report.json` and `report.html`; the Parquet files (but for
+    the row numbers of refused ones) are the same bytes for the same rows in any order. Files of an
+    earlier run are replaced, each whole. Under a memory limit pairs are written as they are made,
+    and the answer holds none.
 
     Raises:
         FlywheelError: a file is missing or damaged, or the disk refuses.
@@ -127,6 +127,7 @@ def write_denoised(
             **files,
             "users.parquet": parquet_bytes(made.users),
             "annotators.parquet": parquet_bytes(made.annotators),
+            "suspects.parquet": parquet_bytes(made.suspects),
             "drops.parquet": parquet_bytes(made.drops),
             "refused.parquet": parquet_bytes(made.refused),
             "report.json": json_text(figures).encode(),

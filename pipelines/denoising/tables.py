@@ -1,14 +1,17 @@
 """Tables: what a de-noising reads whole; they grow with generations and answers, not events."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
+from data_contracts.vocabulary import ASPECTS
 from pipelines.denoising.reading import ANNOTATIONS, GENERATIONS, GOLD_LABELS, PROMPTS, checked
-from pipelines.signals.drops import drops_table
+from pipelines.preferences.answers import fitted_aspects
+from pipelines.preferences.channels import OVERALL
+from pipelines.preferences.hearing import Heard, hear
 
 
 class Tables(NamedTuple):
@@ -23,13 +26,6 @@ class Tables(NamedTuple):
     def rows(self) -> dict[str, int]:
         """How many rows each table has."""
         return {name: table.num_rows for name, table in zip(self._fields, self, strict=True)}
-
-    @property
-    def unknown_gold(self) -> pa.Table:
-        """Drops: gold of generations that are not there."""
-        ids = self.generations["generation_id"].combine_chunks()
-        known = pc.is_in(self.gold["generation_id"], value_set=ids)
-        return drops_table("gold", {"unknown_generation": int(np.sum(~known.to_numpy()))})
 
 
 def conformed(
@@ -64,6 +60,31 @@ def conformed(
         gold=GOLD_LABELS.schema.empty_table() if gold is None else checked(gold, GOLD_LABELS),
         prompts=checked(prompts, PROMPTS),
     )
+
+
+def heard_of(tables: Tables, *, merge: bool, aspects: Sequence[str]) -> Heard:
+    """Return what is heard of answers and gold, once it is sure that *aspects* can be fitted.
+
+    Raises:
+        ContractError: pairs are asked for of an aspect that nobody has named, or that neither an
+            answer nor gold speaks of.
+    """
+    strange = [aspect for aspect in aspects if aspect not in ASPECTS]
+    if strange:
+        raise ContractError(
+            f"pairs: {', '.join(strange)} is no aspect; ask for {', '.join(ASPECTS)}"
+        )
+    ids = pc.unique(tables.generations["generation_id"]).sort()
+    heard = hear(tables.annotations, gold=tables.gold, known=ids, merge=merge)
+    if set(aspects) != {OVERALL}:  # which needs no answer
+        fitted = fitted_aspects(heard.table, heard.gold, ids)
+        silent = [aspect for aspect in aspects if aspect not in fitted]
+        if silent:
+            raise ContractError(
+                f"pairs: neither an answer nor gold speaks of {', '.join(silent)}; "
+                f"ask for {', '.join(fitted)}"
+            )
+    return heard
 
 
 def about(rows: pa.Table, generations: pa.Table) -> pa.Table:

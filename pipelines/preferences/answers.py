@@ -125,6 +125,14 @@ def read_gold(gold: pa.Table | None, item_ids: pa.Array) -> dict[str, tuple[IntA
     return found
 
 
+def fitted_aspects(
+    annotations: pa.Table | None, gold: pa.Table | None, item_ids: pa.Array
+) -> tuple[str, ...]:
+    """Return the aspects that a fit of these answers and this gold knows, *overall* always."""
+    found = {"overall", *read_answers(annotations, item_ids).aspects, *read_gold(gold, item_ids)}
+    return tuple(aspect for aspect in ASPECTS if aspect in found)
+
+
 _SCALE: Final = r"^\s*(-?[0-9.]+)\s*(?:\.\.|-|to|:)\s*(-?[0-9.]+)\s*$"
 _JUDGE: Final = f"""
 WITH read AS (

@@ -44,6 +44,12 @@ def naive_pairs(
     )
 
 
+def at_face_value(exposures: pa.Table) -> pa.Table:
+    """Return *exposures* as the naive arm believes them: bots and voters for hire count in full."""
+    at = exposures.schema.get_field_index("weight")
+    return exposures.set_column(at, "weight", pa.array(np.ones(exposures.num_rows)))
+
+
 def pairs_from_quality(
     quality: pa.Table,
     prompts: pa.Table,

@@ -93,8 +93,9 @@ def exposures(
 
     Returns:
         Exposures, and drops by reason: duplicate_event, unknown_generation, unknown_kind,
-        not_a_signal, edit_without_value, no_impression, bot, heldout_user. Every event is either
-        listed in *event_ids* of a training exposure or counted under exactly one reason.
+        impossible_position, impossible_propensity, not_a_signal, edit_without_value,
+        no_impression, bot, heldout_user. Every event is either listed in *event_ids* of a training
+        exposure or counted under exactly one reason.
 
     Raises:
         ContractError: a required column is missing.

@@ -44,11 +44,15 @@ def judged(sent: Any, known: Any) -> Any:
 
     prompts = known.group_by(known_id=known.generation_id).agg(prompt_id=known.prompt_id.min())
     rows = sent.left_join(prompts, sent.generation_id == prompts.known_id)
+    chance = rows["propensity"]
+    odd = chance.notnull() & ~chance.isnan() & ((chance <= 0) | (chance > 1))
     no_value = rows["value"].isnull() | rows["value"].isnan()
     reason = ibis.cases(
         (rows["copied"] | (rows["use"] > 1), "duplicate_event"),
         (rows["prompt_id"].isnull(), "unknown_generation"),
         (rows["kind"].notin(EVENT_KINDS), "unknown_kind"),
+        (rows["position"] < 0, "impossible_position"),
+        (odd, "impossible_propensity"),
         (rows["kind"].isin(_NO_SIGNAL), "not_a_signal"),
         ((rows["kind"] == "edit") & no_value, "edit_without_value"),
         else_="kept",

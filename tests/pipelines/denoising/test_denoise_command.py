@@ -43,7 +43,8 @@ def test_writes_every_pair_once_and_a_page_that_loads_nothing(flywheel, small, t
     assert "http://" not in page
     assert "https://" not in page
     assert sorted(f.name for f in (tmp_path / "o").iterdir()) == sorted(
-        [f"{name}.parquet" for name in (*PARQUET, "refused")] + ["report.html", "report.json"]
+        [f"{name}.parquet" for name in (*PARQUET, "suspects", "refused")]
+        + ["report.html", "report.json"]
     )
 
 
