@@ -6,9 +6,10 @@ Our own extension of the frozen world of clicks: two model releases, honest user
 have a taste of their own, and, at a tenth of all exposures each, bots, random clickers, one-sided
 voters and coordinated groups. *follow* is how often an adversary keeps to its plan: a bot likes
 that share of everything, a one-sided voter praises that share of its release, a group that share
-of what it is told. Reports recall by kind, and false flags among the honest and the minority. Then
-1, 3 and 5 % of exposures are bought for one release by one-sided voters and by groups: how far its
-Bradley-Terry score moves, filtered and unfiltered, on the pairs of the fit.
+of what it is told. Reports recall by kind, and false flags among the honest and the minority, of
+who is named before anything is fitted. Then 1, 3 and 5 % of exposures are bought for one release
+by one-sided voters and by groups: how far its Bradley-Terry score moves, filtered and unfiltered,
+on the pairs of the fit.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from scipy.special import expit
 from benchmarks.denoiser_click_world import ROOT, environment, load_world, summary
 from pipelines.preferences import IntentFit, fit_intent
 from pipelines.preferences.siblings import better_chance
-from pipelines.signals import EXPOSURE, INTENTS, SIGNAL_NAMES, SIGNALS, weigh
+from pipelines.signals import EXPOSURE, SIGNAL_NAMES, SIGNALS, weigh
 from pipelines.signals.adversaries import find_bots
 from pipelines.signals.exposures import ExposureSettings
 
@@ -99,19 +100,8 @@ def detect(world: ModuleType, seed: int, follow: float) -> dict[str, float]:
     table = without(table, bots)
     weighed = weigh(table, generations)
     named = bots | set(weighed.reasons["user_id"].to_pylist())
-    before_fit = set(named)
-    fit = fit_intent(weighed.table, None, generations=generations)
-    last = INTENTS.index("indiscriminate")
-    named |= {
-        user for user, shares in zip(fit.users, fit.user_intents, strict=True) if shares[last] > 0.5
-    }
     figures = {
         f"recall_{kind}": 100 * float(np.mean([f"u{n:05d}" in named for n in ids]))
-        for kind, ids in kinds.items()
-    }
-    figures |= {
-        f"recall_{kind}_before_the_fit": 100
-        * float(np.mean([f"u{n:05d}" in before_fit for n in ids]))
         for kind, ids in kinds.items()
     }
     people = np.unique(rows["user"])
