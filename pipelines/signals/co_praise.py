@@ -72,7 +72,8 @@ def overlaps(
         saw = np.asarray(sight.sum(axis=0)).ravel().astype(np.float64)
         acts, seen = praise[some], sight[some]
         mine += np.asarray(acts.sum(axis=1)).ravel()
-        hoped += seen @ ((fans + OTHERS * mean) / (saw + OTHERS) / mean)
+        popular = (fans + OTHERS * mean) / (saw + OTHERS) / mean
+        hoped += seen @ popular
         # 1 seen, 2 praised by the one, 3 by the other, 6 by both: one product tells all.
         left, right = seen + acts, seen + 2 * acts
         sizes = np.diff(seen.indptr)
@@ -80,10 +81,10 @@ def overlaps(
             met = left[first[rows]].multiply(right[second[rows]]).tocoo()
             one, other = met.data % 2 == 0, met.data % 3 == 0
             others = fans[met.col] - one - other + OTHERS * mean
-            popular = others / (saw[met.col] - 2 + OTHERS) / mean
+            without = others / (saw[met.col] - 2 + OTHERS) / mean
             width = rows.stop - rows.start
             for name, weight in (
-                ("one", one), ("other", other), ("hoped", popular), ("both", popular**2),
+                ("one", one), ("other", other), ("hoped", popular[met.col]), ("both", without**2),
             ):  # fmt: skip
                 common[name][rows] += np.bincount(met.row, weights=weight, minlength=width)
     own_first, vague_first = _habit(mine[first], hoped[first], common["one"], common["hoped"], mean)
