@@ -46,9 +46,9 @@ def find_indiscriminate(exposures: pa.Table) -> list[str]:
     items = pc.dictionary_encode(exposures["generation_id"].combine_chunks())
     place = grid_places(exposures)
     gave = np.any([has_signal(exposures, name) for name in EAGER], axis=0)
-    slots = np.stack([
-        np.bincount(place, minlength=PLACES), np.bincount(place, weights=gave, minlength=PLACES)
-    ])  # fmt: skip
+    slots = np.zeros((2, PLACES))
+    slots[0] = np.bincount(place, minlength=PLACES)
+    slots[1] = np.bincount(place, weights=gave, minlength=PLACES)
     tally = pulled(
         users.indices.to_numpy().astype(np.int64), items.indices.to_numpy().astype(np.int64),
         place, gave, slots=slots, users=len(users.dictionary),

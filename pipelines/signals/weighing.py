@@ -36,6 +36,10 @@ class WeighingSettings:
             raise ContractError(
                 f"keep: {', '.join(unknown)} is no reason; use {', '.join(REASONS)}"
             )
+        if not 0 < self.tenant_share <= 1:
+            raise ContractError(
+                f"tenant_share is {self.tenant_share}; give a share above 0, at most 1"
+            )
 
 
 class Weighed(NamedTuple):

@@ -53,7 +53,7 @@ def people(rng, *, users=80, each=60, ready=-1.5, quality=None):
     looked = rng.random(len(item)) < np.array([0.95, 0.8, 0.6, 0.45])[place]
     own = rng.normal(0, 0.5, users)[user]
     liked = looked & (rng.random(len(item)) < expit(ready + own + 1.2 * quality[item]))
-    return np.array([f"u{n:02d}" for n in user]), item, liked, place
+    return np.array([f"u{n:03d}" for n in user]), item, liked, place
 
 
 def both(*parts):
@@ -75,7 +75,7 @@ def told(rng, *, members=8, many=40):
 
 def test_a_group_that_follows_half_of_the_time_is_found():
     rng = np.random.default_rng(1)
-    table = both(people(rng), told(rng, many=60))
+    table = both(people(rng, users=250), told(rng))
     found = find_groups(table)
     assert set(found) <= {f"x{n}" for n in range(8)}
     assert len(found) >= 7
