@@ -1,12 +1,15 @@
 """Claim: adversaries are found without taking a minority's taste for an attack.
 
-    python -m benchmarks.denoiser_adversaries --seeds 0 1 2 --out FILE
+    python -m benchmarks.denoiser_adversaries --seeds 0 1 2 --follow 0.95 0.7 0.5 --out FILE
 
 Our own extension of the frozen world of clicks: two model releases, honest users a tenth of whom
 have a taste of their own, and, at a tenth of all exposures each, bots, random clickers, one-sided
-voters and coordinated groups. Reports recall by kind, and false flags among the honest and among
-the minority. Then 1, 3 and 5 % of exposures are bought for one release by one-sided voters and by
-groups: how far its Bradley-Terry score moves, filtered and unfiltered, on the pairs of the fit.
+voters and coordinated groups. *follow* is how often an adversary keeps to its plan: a bot likes
+that share of everything, a one-sided voter praises that share of its release, a group that share
+of what it is told. Reports recall by kind, and false flags among the honest and the minority, of
+who is named before anything is fitted. Then 1, 3 and 5 % of exposures are bought for one release
+by one-sided voters and by groups: how far its Bradley-Terry score moves, filtered and unfiltered,
+on the pairs of the fit.
 """
 
 import argparse
@@ -25,7 +28,7 @@ from scipy.special import expit
 from benchmarks.denoiser_click_world import ROOT, environment, load_world, summary
 from pipelines.preferences import IntentFit, fit_intent
 from pipelines.preferences.siblings import better_chance
-from pipelines.signals import EXPOSURE, INTENTS, SIGNAL_NAMES, SIGNALS, weigh
+from pipelines.signals import EXPOSURE, SIGNAL_NAMES, SIGNALS, weigh
 from pipelines.signals.adversaries import find_bots
 from pipelines.signals.exposures import ExposureSettings
 
@@ -34,36 +37,52 @@ SHARE = 0.1  # of all exposures, by each kind
 EACH = 80  # exposures an adversary has
 GROUP, TARGETS = 8, 40  # members of a coordinated group; generations it praises
 Rows = dict[str, NDArray[np.int64]]
+Runs = dict[str, list[dict[str, float]]]  # figures of each seed, by how often plans are kept
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--follow", type=float, nargs="+", default=[0.95, 0.7, 0.5])
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args(arguments)
     data = Path(os.environ.get("FLYWHEEL_DATA", ROOT / "../shared/data"))
     world = load_world(data.parent / "worlds" / "click_world.py")
-    found, moved = [], []
+    found: Runs = {}
+    moved: Runs = {}
+
+    def write() -> None:
+        """Write what is known so far, for all of it takes long."""
+        report = {
+            "claim": "denoiser_adversaries",
+            "simulated": True,
+            "environment": environment(),
+            "seeds": chosen.seeds,
+            "detection": {follow: summary(runs) for follow, runs in found.items()},
+            "poisoning": {follow: summary(runs) for follow, runs in moved.items()},
+            "seeds_poisoned": {follow: len(runs) for follow, runs in moved.items()},
+        }
+        text = json.dumps(report, indent=1) + "\n"
+        if chosen.out:
+            chosen.out.write_text(text, "utf-8")
+        else:
+            print(text)
+
     for seed in chosen.seeds:
-        print(f"seed {seed} ...", file=sys.stderr, flush=True)
-        found.append(detect(world, seed))
-        moved.append(poison(world, seed))
-    report = {
-        "claim": "denoiser_adversaries",
-        "simulated": True,
-        "environment": environment(),
-        "seeds": chosen.seeds,
-        "detection": summary(found),
-        "poisoning": summary(moved),
-    }
-    text = json.dumps(report, indent=1) + "\n"
-    if chosen.out:
-        chosen.out.write_text(text, "utf-8")
-    print(text)
+        for follow in chosen.follow:
+            print(f"detect: seed {seed}, follow {follow} ...", file=sys.stderr, flush=True)
+            found.setdefault(str(follow), []).append(detect(world, seed, follow))
+    write()
+    for seed in chosen.seeds:
+        clean = clean_score(world, seed)
+        for follow in chosen.follow:
+            print(f"poison: seed {seed}, follow {follow} ...", file=sys.stderr, flush=True)
+            moved.setdefault(str(follow), []).append(poison(world, seed, follow, clean))
+        write()
 
 
-def detect(world: ModuleType, seed: int) -> dict[str, float]:
+def detect(world: ModuleType, seed: int, follow: float) -> dict[str, float]:
     """Return recall by kind, and false flags, in %."""
     rng = np.random.default_rng([seed, 1])
     rows, minority, generations = honest(world, seed, rng)
@@ -72,7 +91,7 @@ def detect(world: ModuleType, seed: int) -> dict[str, float]:
     parts = [rows]
     exposures = int(SHARE * len(rows["user"]))
     for kind in KINDS:
-        made = adversaries(kind, exposures, users, generations.num_rows, rng)
+        made = adversaries(kind, exposures, users, generations.num_rows, rng, follow)
         kinds[kind] = range(users, int(made["user"].max()) + 1)
         users = kinds[kind].stop
         parts.append(made)
@@ -81,11 +100,6 @@ def detect(world: ModuleType, seed: int) -> dict[str, float]:
     table = without(table, bots)
     weighed = weigh(table, generations)
     named = bots | set(weighed.reasons["user_id"].to_pylist())
-    fit = fit_intent(weighed.table, None, generations=generations)
-    last = INTENTS.index("indiscriminate")
-    named |= {
-        user for user, shares in zip(fit.users, fit.user_intents, strict=True) if shares[last] > 0.5
-    }
     figures = {
         f"recall_{kind}": 100 * float(np.mean([f"u{n:05d}" in named for n in ids]))
         for kind, ids in kinds.items()
@@ -98,17 +112,22 @@ def detect(world: ModuleType, seed: int) -> dict[str, float]:
     }
 
 
-def poison(world: ModuleType, seed: int) -> dict[str, float]:
+def clean_score(world: ModuleType, seed: int) -> float:
+    """Return the score that `poison` moves, before anybody is bought."""
+    rows, _, generations = honest(world, seed, np.random.default_rng([seed, 2]))
+    return release_score(fit_intent(exposure_table(rows), None, generations=generations))
+
+
+def poison(world: ModuleType, seed: int, follow: float, clean: float) -> dict[str, float]:
     """Return how far the bought release's score moves, in logits, and filtered over unfiltered."""
     figures: dict[str, float] = {}
     for kind in ("one_sided", "coordinated"):
         rng = np.random.default_rng([seed, 2])
         rows, _, generations = honest(world, seed, rng)
-        clean = release_score(fit_intent(exposure_table(rows), None, generations=generations))
         for percent in (1, 3, 5):
             bought = adversaries(
                 kind, int(percent / 100 * len(rows["user"])), int(rows["user"].max()) + 1,
-                generations.num_rows, rng,
+                generations.num_rows, rng, follow,
             )  # fmt: skip
             table = exposure_table(join([rows, bought]))
             raw = release_score(fit_intent(table, None, generations=generations))
@@ -162,7 +181,7 @@ def honest(
 
 
 def adversaries(
-    kind: str, exposures: int, first_user: int, items: int, rng: np.random.Generator
+    kind: str, exposures: int, first_user: int, items: int, rng: np.random.Generator, follow: float
 ) -> Rows:
     """Draw *exposures* rows of one kind of adversary, each user with EACH of them."""
     users = max(exposures // EACH, GROUP)
@@ -171,13 +190,13 @@ def adversaries(
     like, download = (1 << SIGNAL_NAMES.index(name) for name in ("like", "download"))
     draw = rng.random(len(user))
     if kind == "bots":
-        pattern = np.where(draw < 0.95, like, 0)
+        pattern = np.where(draw < follow, like, 0)
     elif kind == "random_clickers":
         pattern = np.zeros(len(user), dtype=np.int64)
         for s in range(len(SIGNALS)):
             pattern |= (rng.random(len(user)) < 0.3).astype(np.int64) << s
     elif kind == "one_sided":
-        pattern = np.where(item % 2 == 1, np.where(draw < 0.95, like | download, 0), 0)
+        pattern = np.where(item % 2 == 1, np.where(draw < follow, like | download, 0), 0)
     else:
         # A group praises the same generations of release 1, and clicks about to hide it.
         for members in np.array_split(np.arange(users), max(users // GROUP, 1)):
@@ -185,7 +204,7 @@ def adversaries(
             for member in members:
                 item[member * EACH : member * EACH + TARGETS] = told
         on_target = np.tile(np.arange(EACH) < TARGETS, users)
-        pattern = np.where(on_target, draw < 0.95, draw < 0.1) * like
+        pattern = np.where(on_target, draw < follow, draw < 0.1) * like
     return {
         "user": user + first_user,
         "item": item,

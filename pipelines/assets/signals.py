@@ -101,7 +101,7 @@ def trusted_signals(exposures: pa.Table) -> dg.Output[pa.Table]:
 def _weighed_down(weighed: Weighed) -> dict[str, int]:
     """Return how many users were named under each reason, and how many groups vote together."""
     named = weighed.reasons.to_pylist()
-    users = {reason: sum(row["reason"] == reason for row in named) for reason in REASONS[:2]}
+    users = {reason: sum(row["reason"] == reason for row in named) for reason in REASONS[:3]}
     groups = {row["group"] for row in named if row["group"] is not None}
     return {f"{reason} users": count for reason, count in users.items()} | {
         "coordinated groups": len(groups)

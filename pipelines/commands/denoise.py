@@ -32,6 +32,10 @@ def denoise(
     heldout_users: Annotated[
         float, typer.Option(help="Share of users whose events are no evidence.", min=0, max=0.9)
     ] = 0.0,
+    tenant_share: Annotated[
+        float,
+        typer.Option(help="Share of all evidence that one tenant may give, where several do."),
+    ] = 1.0,
     crowd: Annotated[
         bool, typer.Option("--crowd", help="Also judge models of annotators; name minorities.")
     ] = False,
@@ -62,12 +66,13 @@ def denoise(
     from pipelines.byte_sizes import read_bytes
     from pipelines.denoising import DenoiseOptions, DenoiseSettings, preview_run, run_denoise
     from pipelines.preferences import PairSettings
-    from pipelines.signals import ExposureSettings
+    from pipelines.signals import ExposureSettings, WeighingSettings
 
     settings = DenoiseSettings(
         all_pairs=all_pairs,
         signals=ExposureSettings(heldout_users=heldout_users),
         pairs=PairSettings(aspects=tuple(aspect or ["overall"])),
+        weighing=WeighingSettings(tenant_share=tenant_share),
         crowd=crowd,
         memory_limit=None if memory_limit is None else read_bytes(memory_limit),
         processes=processes,

@@ -23,6 +23,7 @@ REASONS: Final[Mapping[str, str]] = {
     "bot": "by users who act on an implausible share of what they see",
     "coordinated": "exposures of users who praise the same far too alike; a group counts as one",
     "one_sided": "exposures of users who praise one release alone",
+    "indiscriminate": "exposures of users who praise much of what they see, whatever it is",
     "user_cap": "exposures beyond what one user may give",
     "tenant_cap": "exposures beyond what one tenant may give",
     "heldout_user": "by users set aside to measure transfer",

@@ -23,12 +23,14 @@ from pipelines.preferences import firmness
 from pipelines.preferences.click_table import ClickTable, number_keys
 from pipelines.preferences.kernel import IntArray
 from pipelines.signals.coordination import binary, group_users
+from pipelines.signals.indiscriminate import EAGER, PLACES, PULLS, praise_anything, pulled
 from pipelines.signals.one_sided import praise_one_side
 from pipelines.signals.signal_patterns import PRAISE
-from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray
+from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray, FloatArray
 from pipelines.signals.weighing import RowWeights, WeighingSettings, weigh_rows
 
 _PRAISED = sum(1 << SIGNAL_NAMES.index(name) for name in PRAISE)
+_EAGER = sum(1 << SIGNAL_NAMES.index(name) for name in EAGER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,15 @@ def weigh_stored(
     tenants = pa.chunked_array([parting.tenants.take(pa.array(tenant))])
     sided: list[str] = []
     if "one_sided" not in settings.keep and stored.given.size:
-        found = praise_one_side(stored.given, stored.seen) & stored.believed
+        found = np.zeros(len(stored.believed), dtype=bool)
+        found[stored.believed] = praise_one_side(
+            stored.given[stored.believed], stored.seen[stored.believed]
+        )
         sided = parting.users.filter(pa.array(found)).to_pylist()
+    anything: list[str] = []
+    if "indiscriminate" not in settings.keep and stored.parts:
+        told_nothing = praise_anything(*_pulled(stored, plan))
+        anything = parting.users.filter(pa.array(told_nothing)).to_pylist()
     groups: dict[str, int] = {}
     if "coordinated" not in settings.keep and stored.parts:
         groups = group_users(
@@ -62,7 +71,8 @@ def weigh_stored(
         )
     rows = weigh_rows(
         users, tenants, np.where(stored.bots[user], 0.0, 1.0), heldout=stored.heldout[user],
-        sided=sided, groups=groups, settings=settings, times=stored.pair_shown,
+        sided=sided, groups=groups, settings=settings, anything=anything,
+        times=stored.pair_shown,
     )  # fmt: skip
     activity = pa.table(
         [users, tenants, stored.pair_shown.astype(np.int64), stored.pair_acted.astype(np.int64),
@@ -172,6 +182,30 @@ def _acts(stored: StoredExposures) -> csr_array:
         found.append(np.stack([read["user"][mine], read["item"][mine]]).astype(np.int32))
     user, item = np.concatenate(found, axis=1)
     return binary(user, item, (len(stored.shown), len(stored.parting.ids)))
+
+
+def _pulled(stored: StoredExposures, plan: MemoryPlan) -> tuple[FloatArray, FloatArray]:
+    """Return what believed users saw and praised, by how much spoke for praise, both (u, b)."""
+    slots = np.zeros((2, PLACES))
+    for part in stored.parts:
+        read = part.read()
+        mine = stored.believed[read["user"]]
+        place = read["slot"][mine] % SLOT_CODES
+        gave = read["pattern"][mine] & _EAGER > 0
+        slots[0] += np.bincount(place, minlength=PLACES)
+        slots[1] += np.bincount(place, weights=gave, minlength=PLACES)
+    users = len(stored.shown)
+    seen, given = np.zeros((2, users, len(PULLS)))
+    for run in runs_of(stored.parts, plan.kernel_rows):
+        read = read_run(run)
+        mine = stored.believed[read["user"]]
+        item = np.unique(read["item"][mine], return_inverse=True)[1]
+        more_seen, more_given = pulled(
+            read["user"][mine], item, read["slot"][mine] % SLOT_CODES,
+            read["pattern"][mine] & _EAGER > 0, slots=slots, users=users,
+        )  # fmt: skip
+        seen, given = seen + more_seen, given + more_given
+    return seen, given
 
 
 def _sights(stored: StoredExposures, plan: MemoryPlan) -> Iterator[tuple[csr_array, csr_array]]:

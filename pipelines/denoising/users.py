@@ -25,12 +25,14 @@ USERS: Final = pa.schema(
 )
 
 _USERS: Final = """
-WITH sided AS (SELECT user_id FROM named WHERE reason = 'one_sided'),
+WITH left_out AS (
+    SELECT user_id FROM named WHERE reason IN ('one_sided', 'indiscriminate')
+),
 everybody AS (SELECT DISTINCT user_id FROM events),
 seen AS (
     SELECT user_id, CAST(sum(exposures) AS BIGINT) AS exposures,
         sum(weight * exposures) / sum(exposures) AS weight, bool_or(heldout) AS heldout,
-        bool_and(weight = 0) AND user_id NOT IN (SELECT user_id FROM sided) AS bot
+        bool_and(weight = 0) AND user_id NOT IN (SELECT user_id FROM left_out) AS bot
     FROM shown GROUP BY user_id
 )
 SELECT user_id, coalesce(exposures, 0) AS exposures,

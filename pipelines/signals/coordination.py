@@ -2,28 +2,29 @@
 
 A shared taste makes people like similar things, not the same ones: two of one taste who see the
 same ten generations still disagree on some. Members of a group that is told what to praise do
-not. So users are compared on what both have seen, and only near identity joins them.
+not, or, where they follow only half of the time, praise far more of it together than popularity
+and their own habit elsewhere explain. So users are compared on what both have seen.
 """
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from pipelines.signals.adversaries import wilson_lower
+from pipelines.signals.co_praise import IntArray, Parts, blocks, overlaps
 from pipelines.signals.signal_patterns import praised
-
-IntArray = NDArray[np.int64]
+from pipelines.signals.signal_table import BoolArray
 
 PARTNERS: Final = 2  # near-identical others from which a user belongs to a group
-AT_ONCE: Final = 1_000_000  # entries of a product of users with users, about
 CROWDED: Final = 400  # praised by more than this, a generation tells nothing of who is together
+BY_CHANCE: Final = 4.0  # partners that each user may find by chance; a group knits four together
+UNLIKELY: Final = 0.01  # chance of a pair's overlap, at most, however few users there are
+LIFT: Final = 2.0  # times as much praise in common as expected, at least
 
 
 def find_groups(
@@ -31,9 +32,12 @@ def find_groups(
 ) -> dict[str, int]:
     """Return the group of each user who belongs to one, numbered from 0.
 
-    Of the generations that two users saw and at least one of them praised, both must surely
-    have praised more than a share *alike*, and at least *shared* in number; a member has at
-    least PARTNERS such partners. "Surely" is the lower end of Wilson's interval.
+    Two users are partners in either of two ways. *Nearly identical*: of the generations that both
+    saw and at least one of them praised, both surely praised more than a share *alike* ("surely"
+    is the lower end of Wilson's interval); a member has at least PARTNERS such partners. *Too
+    often together*: both praised LIFT times as much as expected, and so much comes by chance with
+    BY_CHANCE others of all; a core is four and more of whom each pair shares two partners, and who
+    has PARTNERS in a core belongs to it. Either way at least *shared* in number.
 
     Args:
         exposures: EXPOSURE rows of users who are not yet left out.
@@ -58,7 +62,7 @@ def find_groups(
 def group_users(
     users: list[str],
     acts: csr_array,
-    parts: Callable[[], Iterator[tuple[csr_array, csr_array]]],
+    parts: Parts,
     *,
     alike: float = 0.5,
     shared: int = 6,
@@ -70,7 +74,7 @@ def group_users(
         users: names, sorted.
         acts: (u, i) 1 where the user praised the generation.
         parts: gives, for some generations at a time, who praised and who saw them, both (u, i of
-            the part); asked only where somebody is close enough to be compared.
+            the part); asked twice, and only where somebody is close enough to be compared.
         alike: share in [0, 1].
         shared: praised in common, at least.
         confidence: standard errors.
@@ -81,20 +85,15 @@ def group_users(
     # Only the few users who share that much are compared on what both have seen.
     some, place = np.unique(np.concatenate([first, second]), return_inverse=True)
     left, right = place[: len(first)], place[len(first) :]
-    either = np.zeros(len(left))
-    for praise, sight in parts():
-        mine, seen = praise[some], sight[some]
-        for pairs in _blocks(np.diff(seen.indptr)[left] + np.diff(seen.indptr)[right]):
-            one, two = left[pairs], right[pairs]
-            either[pairs] += _in_both(mine[one], seen[two]) + _in_both(seen[one], mine[two])
-            either[pairs] -= _in_both(mine[one], mine[two])
-    sure = wilson_lower(
-        together.astype(np.float64), np.maximum(either, together), confidence=confidence
-    )
-    joined = sure > alike
+    met = overlaps(left, right, together, some, parts)
+    chance = met.chance()
+    # Two who praise nearly everything are nearly identical too, and that by chance.
+    identical = wilson_lower(met.together, met.either, confidence=confidence) > alike
+    identical &= chance < UNLIKELY
+    rare = min(BY_CHANCE / met.users, UNLIKELY)
+    often = (chance < rare) & (met.together > LIFT * met.expected)
+    member, joined = _members(left, right, identical, often, len(some))
     left, right = left[joined], right[joined]
-    partners = np.bincount(np.concatenate([left, right]), minlength=len(some))
-    member = partners >= PARTNERS
     kept = member[left] & member[right]
     graph = coo_array((np.ones(kept.sum()), (left[kept], right[kept])), shape=(len(some),) * 2)
     group = connected_components(graph, directed=False)[1]
@@ -114,7 +113,7 @@ def _close_pairs(acts: csr_array, *, shared: int) -> tuple[IntArray, IntArray, I
     told = acts[:, (fans >= PARTNERS + 1) & (fans <= CROWDED)]
     found: list[IntArray] = [np.zeros((3, 0), dtype=np.int64)]
     work = told @ np.asarray(told.sum(axis=0)).ravel()
-    for some in _blocks(work):
+    for some in blocks(work):
         both = (told[some] @ told.T).tocoo()
         row = both.row + some.start
         close = (row < both.col) & (both.data >= shared)
@@ -123,17 +122,39 @@ def _close_pairs(acts: csr_array, *, shared: int) -> tuple[IntArray, IntArray, I
     return first, second, together
 
 
-def _in_both(one: csr_array, other: csr_array) -> IntArray:
-    counted: IntArray = np.asarray(one.multiply(other).sum(axis=1)).ravel().astype(np.int64)
-    return counted
+def _members(
+    left: IntArray, right: IntArray, identical: BoolArray, often: BoolArray, users: int
+) -> tuple[BoolArray, BoolArray]:
+    """Return (u,) who belongs to some group, and (p,) which pairs hold groups together."""
+    pair = np.concatenate([left[identical], right[identical]])
+    member = np.bincount(pair, minlength=users) >= PARTNERS
+    core: BoolArray = np.zeros(users, dtype=bool)
+    held = np.flatnonzero(often)
+    while len(held):
+        knit = _shared_partners(left[held], right[held], users) >= PARTNERS
+        if knit.all():
+            break
+        held = held[knit]
+    core[left[held]] = core[right[held]] = True
+    to_core = np.bincount(left[often], weights=core[right[often]], minlength=users)
+    to_core += np.bincount(right[often], weights=core[left[often]], minlength=users)
+    near = core | (to_core >= PARTNERS)
+    joined: BoolArray = (identical & member[left] & member[right]) | (
+        often & near[left] & near[right] & (core[left] | core[right])
+    )
+    return member | near, joined
 
 
-def _blocks(work: IntArray) -> Iterator[slice]:
-    """Cut rows into runs of at most about AT_ONCE *work* each."""
-    run = np.cumsum(work) // AT_ONCE
-    edges = [0, *(np.flatnonzero(np.diff(run)) + 1).tolist(), len(work)]
-    for start, end in itertools.pairwise(edges):
-        yield slice(start, end)
+def _shared_partners(left: IntArray, right: IntArray, users: int) -> IntArray:
+    """Return (p,) with how many users both of each pair are paired."""
+    ends = (np.concatenate([left, right]), np.concatenate([right, left]))
+    paired = binary(*ends, (users, users))
+    degree = np.diff(paired.indptr)
+    found = np.zeros(len(left), dtype=np.int64)
+    for rows in blocks(degree[left] + degree[right]):
+        both = paired[left[rows]].multiply(paired[right[rows]])
+        found[rows] = np.asarray(both.sum(axis=1)).ravel()
+    return found
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:

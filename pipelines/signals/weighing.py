@@ -12,11 +12,12 @@ from data_contracts.errors import ContractError
 from pipelines.signals.coordination import find_groups
 from pipelines.signals.drops import drops_table
 from pipelines.signals.exposures import EXPOSURE, training_exposures
+from pipelines.signals.indiscriminate import find_indiscriminate
 from pipelines.signals.one_sided import find_one_sided
 from pipelines.signals.query import conform
 from pipelines.signals.signal_table import BoolArray, FloatArray
 
-REASONS: Final = ("coordinated", "one_sided", "user_cap", "tenant_cap")
+REASONS: Final = ("coordinated", "indiscriminate", "one_sided", "user_cap", "tenant_cap")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,10 @@ class WeighingSettings:
             raise ContractError(
                 f"keep: {', '.join(unknown)} is no reason; use {', '.join(REASONS)}"
             )
+        if not 0 < self.tenant_share <= 1:
+            raise ContractError(
+                f"tenant_share is {self.tenant_share}; give a share above 0, at most 1"
+            )
 
 
 class Weighed(NamedTuple):
@@ -48,11 +53,11 @@ class Weighed(NamedTuple):
 def weigh(
     exposures: pa.Table, generations: pa.Table, *, settings: WeighingSettings | None = None
 ) -> Weighed:
-    """Weigh down coordinated groups, one-sided voters, and whoever gives too much evidence.
+    """Weigh down groups, one-sided and indiscriminate voters, and whoever gives too much evidence.
 
-    A group counts as one user; one-sided voters count for nothing; a cap scales all exposures
-    of its user or tenant alike. Exposures stay in the table, so every change can be undone with
-    *keep*. Drops count exposures by reason, rounded from the weight they lost.
+    A group counts as one user; one-sided and indiscriminate voters count for nothing; a cap scales
+    all exposures of its user or tenant alike. Exposures stay in the table, so every change can be
+    undone with *keep*. Drops count exposures by reason, rounded from the weight they lost.
 
     Args:
         exposures: from `exposures`; rows of weight 0 stay as they are.
@@ -70,6 +75,7 @@ def weigh(
         heldout=table["heldout"].to_numpy(zero_copy_only=False),
         sided=[] if "one_sided" in settings.keep else find_one_sided(believed, generations),
         groups=find_groups(believed, alike=settings.alike) if voting_together else {},
+        anything=[] if "indiscriminate" in settings.keep else find_indiscriminate(believed),
         settings=settings,
     )  # fmt: skip
     at = table.schema.get_field_index("weight")
@@ -95,6 +101,7 @@ def weigh_rows(
     sided: Sequence[str],
     groups: Mapping[str, int],
     settings: WeighingSettings,
+    anything: Sequence[str] = (),
     times: FloatArray | float = 1.0,
 ) -> RowWeights:
     """Weigh rows of exposures down: all of one user and tenant alike.
@@ -107,6 +114,7 @@ def weigh_rows(
         sided: users who count for nothing.
         groups: group of each user who belongs to one.
         settings: caps, and what to keep.
+        anything: users who praise anything; they count for nothing unless *sided* or in *groups*.
         times: (n,) exposures that each row stands for.
     """
     lost: dict[str, float] = {}
@@ -117,10 +125,14 @@ def weigh_rows(
         lost[reason] = float((weight * (1 - factor) * times)[~heldout].sum())
         weight = weight * factor
 
-    if "one_sided" not in settings.keep:
-        named += [(name, "one_sided", None) for name in sided]
-        inside = pc.is_in(user, value_set=pa.array(sided, pa.string())).to_numpy()
-        scale("one_sided", np.where(inside, 0.0, 1.0))
+    # Who follows a plan does not praise just anything, however much that is.
+    planned = {*sided, *groups}
+    anything = [name for name in anything if name not in planned]
+    for reason, who in (("one_sided", sided), ("indiscriminate", anything)):
+        if reason not in settings.keep:
+            named += [(name, reason, None) for name in who]
+            inside = pc.is_in(user, value_set=pa.array(who, pa.string())).to_numpy()
+            scale(reason, np.where(inside, 0.0, 1.0))
     if "coordinated" not in settings.keep:
         named += [(name, "coordinated", group) for name, group in groups.items()]
         size = np.bincount(list(groups.values())) if groups else np.ones(1, dtype=np.int64)

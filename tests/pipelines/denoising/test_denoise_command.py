@@ -204,3 +204,24 @@ def test_a_missing_path_and_an_out_that_is_a_file_are_one_sentence(flywheel, sma
     )
     assert (code, err.count("\n")) == (MISTAKE, 1)
     assert "does not exist" in err
+
+
+def test_one_tenant_gives_no_more_than_its_share(flywheel, tmp_path):
+    tables = studio()
+    at = tables.events.schema.get_field_index("tenant_id")
+    big = [
+        "small" if user in ("u000", "u001") else "big"
+        for user in tables.events["user_id"].to_pylist()
+    ]
+    tables.events = tables.events.set_column(at, "tenant_id", pa.array(big))
+    words = [*write_studio(tables, tmp_path), "--out", tmp_path / "o", "--json"]
+    code, out, _ = flywheel("denoise", *words, "--tenant-share", "0.5")
+    assert code == 0
+    [capped] = [row for row in json.loads(out)["drops"] if row["reason"] == "tenant_cap"]
+    users = pq.read_table(tmp_path / "o" / "users.parquet")
+    shown = sum(n for n in users["exposures"].to_pylist() if n)
+    # The cap is a share of what there was, whatever the others give.
+    assert 0 < capped["rows"] < shown / 2
+    code, _, err = flywheel("denoise", *words, "--tenant-share", "0")
+    assert code == MISTAKE
+    assert "tenant_share is 0.0" in err
