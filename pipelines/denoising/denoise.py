@@ -238,6 +238,7 @@ def _sightings(
         yield see(
             checked(rows, EVENTS), tables.generations, signals=settings.signals,
             weighing=settings.weighing, engine=engine, step=step,
+            keep_events=not settings.all_pairs,
         )  # fmt: skip
         return
     batches = table_batches(given, EVENTS) if isinstance(given, pa.Table) else given

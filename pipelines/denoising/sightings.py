@@ -65,10 +65,16 @@ def see(
     weighing: WeighingSettings,
     step: Callable[[str], None],
     engine: Engine = DUCKDB,
+    keep_events: bool = True,
 ) -> Sightings:
-    """Join and weigh *events* in memory; *engine* runs what is linear in them."""
+    """Join and weigh *events* in memory; *engine* runs what is linear in them.
+
+    With *keep_events* the exposures of blocks name their events.
+    """
     step("join exposures")
-    joined = exposures(events, generations, settings=signals, engine=engine)
+    joined = exposures(
+        events, generations, settings=signals, engine=engine, keep_events=keep_events
+    )
     step("find adversaries")
     weighed = weigh(joined.table, generations, settings=weighing)
 

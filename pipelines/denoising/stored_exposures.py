@@ -103,7 +103,7 @@ def store_exposures(
         if sent is None:
             sent = number_uses(EVENTS.schema.empty_table())
         known = parting.generations.take(pa.array(items))
-        joined, counts = join_sent(sent, known)
+        joined, counts = join_sent(sent, known, keep_events=keep_events)
         parts.append(counter.add(joined, counts, items, kept / f"{number:04d}", keep_events))
     return counter.finish(tuple(part for part in parts if len(part.items)))
 
@@ -144,7 +144,7 @@ class _Counter:
         for reason, rows in counts.items():
             self._counts[reason] = self._counts.get(reason, 0) + rows
         self._shown += self._by_user(user)
-        self._events += self._by_user(user, pc.list_value_length(joined["event_ids"]).to_numpy())
+        self._events += self._by_user(user, joined["events"].to_numpy())
         for n, name in enumerate(self._settings.bot_signals):
             self._signals[n] += self._by_user(user, has_signal(joined, name))
         if self._release is not None and self._given.size:

@@ -248,6 +248,8 @@ def _clicks(
     if exposures is None or isinstance(exposures, ClickTable):
         return exposures, drops_table("intent", {})
     rows = conform(exposures, EXPOSURE, what="exposures")
+    asked = ["generation_id", "user_id", "surface", "position", "pattern", "weight", "heldout"]
+    rows = rows.select(asked)
     known = rows.filter(pc.is_in(rows["generation_id"], value_set=item_ids))
     lost = training_exposures(rows).num_rows - training_exposures(known).num_rows
     drops = drops_table("intent", {"unknown_generation": lost})

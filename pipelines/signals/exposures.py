@@ -11,9 +11,17 @@ from data_contracts.errors import ContractError
 from data_contracts.schemas import EVENT, GENERATION, UTC
 from pipelines.signals.adversaries import find_bots
 from pipelines.signals.drops import drops_table
-from pipelines.signals.engines import DUCKDB, Engine, Rows
+from pipelines.signals.engines import DUCKDB, Engine, Pass, Rows
 from pipelines.signals.heldout import heldout_rows
-from pipelines.signals.joining import judged, judged_sent, numbered_uses, patterned, reasons
+from pipelines.signals.joining import (
+    copies,
+    judged,
+    numbered_uses,
+    patterned,
+    patterned_without_ids,
+    reasons,
+    repeated,
+)
 from pipelines.signals.query import conform, subset
 
 EXPOSURE: Final = pa.schema(
@@ -69,6 +77,7 @@ def exposures(
     *,
     settings: ExposureSettings | None = None,
     engine: Engine = DUCKDB,
+    keep_events: bool = True,
 ) -> Exposures:
     """Join what was shown with what was done: a row per user, session, turn and generation.
 
@@ -80,6 +89,7 @@ def exposures(
         generations: rows of the generation contract; events about others are dropped.
         settings: shares and thresholds.
         engine: who joins; the rows are the same.
+        keep_events: give *event_ids*; without them they are null, and joining is faster.
 
     Returns:
         Exposures, and drops by reason: duplicate_event, unknown_generation, unknown_kind,
@@ -91,54 +101,64 @@ def exposures(
         ContractError: a required column is missing.
     """
     settings = settings or ExposureSettings()
-    rows = conform(events, subset(EVENT, _EVENT_COLUMNS), what="events")
-    known = conform(
-        generations, subset(GENERATION, ("generation_id", "prompt_id")), what="generations"
+    shown, counts = join_sent(
+        number_uses(events, engine=engine), generations, engine=engine, keep_events=keep_events
     )
-    with engine.hold(judged, events=rows, known=known) as held:
-        shown, counts = _join(held, engine)
     bots = find_bots(shown, signals=settings.bot_signals, share=settings.bot_share)
     by_bot = pc.is_in(shown["user_id"], value_set=pa.array(bots, pa.string())).to_numpy()
     held = heldout_rows(shown["user_id"], share=settings.heldout_users) & ~by_bot
-    sizes = pc.list_value_length(shown["event_ids"]).to_numpy()
+    sizes = shown["events"].to_numpy()
     counts["bot"] = int(sizes[by_bot].sum())
     counts["heldout_user"] = int(sizes[held].sum())
     table = shown.append_column("weight", pa.array(np.where(by_bot, 0.0, 1.0)))
     table = table.append_column("heldout", pa.array(held))
+    if not keep_events:
+        nothing = pa.nulls(table.num_rows, EXPOSURE.field("event_ids").type)
+        table = table.append_column("event_ids", nothing)
     return Exposures(table.select(EXPOSURE.names).cast(EXPOSURE), drops_table("signals", counts))
 
 
 def number_uses(events: pa.Table, *, engine: Engine = DUCKDB) -> pa.Table:
-    """Return *events* with *use*: which time an event_id comes, from 1.
+    """Return *events* with *use*: which time an event_id comes, from 1; in any order.
 
     All rows of one event_id must be there; `join_sent` takes it from there, for any generations.
     """
     rows = conform(events, subset(EVENT, _EVENT_COLUMNS), what="events")
-    return engine.run(numbered_uses, events=rows)
+    # Hardly an id comes twice, and only those that do are put in order.
+    twice = engine.run(repeated, events=rows.select(["event_id"]))["event_id"]
+    again = pc.is_in(rows["event_id"], value_set=twice)
+    once = rows.filter(pc.invert(again)) if len(twice) else rows
+    once = once.append_column("use", pa.repeat(pa.scalar(1, pa.int64()), once.num_rows))
+    if len(twice) == 0:
+        return once
+    numbered = engine.run(numbered_uses, events=rows.filter(again))
+    return pa.concat_tables([once, numbered.select(once.column_names).cast(once.schema)])
 
 
 def join_sent(
-    sent: pa.Table, generations: pa.Table, *, engine: Engine = DUCKDB
+    sent: pa.Table, generations: pa.Table, *, engine: Engine = DUCKDB, keep_events: bool = True
 ) -> tuple[pa.Table, dict[str, int]]:
     """Join rows of `number_uses` to exposures, without weights; all rows of a generation at once.
 
     Returns:
-        EXPOSURE rows without *weight* and *heldout*, and drops by reason.
+        EXPOSURE rows without *weight* and *heldout*, and *event_ids* only where they are asked
+        for, with *events*, how many they are; and drops by reason.
     """
     known = conform(
         generations, subset(GENERATION, ("generation_id", "prompt_id")), what="generations"
     )
-    with engine.hold(judged_sent, sent=sent, known=known) as held:
-        return _join(held, engine)
+    later = engine.run(copies, sent=sent)["event_id"]
+    copied = pc.and_(pc.is_in(sent["event_id"], value_set=later), pc.equal(sent["use"], 1))
+    sent = sent.append_column("copied", copied)
+    with engine.hold(judged, sent=sent, known=known) as held:
+        return _join(held, engine, patterned if keep_events else patterned_without_ids)
 
 
-def _join(held: Rows, engine: Engine) -> tuple[pa.Table, dict[str, int]]:
+def _join(held: Rows, engine: Engine, linear: Pass) -> tuple[pa.Table, dict[str, int]]:
     found = engine.run(reasons, judged=held).to_pylist()
     counts = {row["reason"]: row["rows"] for row in found if row["reason"] != "kept"}
-    joined = engine.run(patterned, judged=held)
-    orphans = pc.sum(
-        pc.if_else(joined["impressions"], 0, pc.list_value_length(joined["event_ids"]))
-    )
+    joined = engine.run(linear, judged=held)
+    orphans = pc.sum(pc.if_else(joined["impressions"], 0, joined["events"]))
     counts["no_impression"] = orphans.as_py() or 0
     return joined.filter(joined["impressions"]).drop_columns(["impressions"]), counts
 

@@ -12,33 +12,43 @@ KEY: Final = ("tenant_id", "user_id", "session_id", "turn", "generation_id")
 _NO_SIGNAL: Final = ("delete",)  # a tidy desk says nothing about quality
 
 
+def repeated(events: Any) -> Any:
+    """Name the event ids that come more than once."""
+    counted = events.group_by("event_id").agg(rows=events.count())
+    return counted.filter(counted.rows > 1).select("event_id")
+
+
 def numbered_uses(events: Any) -> Any:
     """Add *use*: which time an event_id comes, from 1."""
     order = ("occurred_at", "kind", *KEY, "value", "position")
     return events.mutate(use=_place(by=["event_id"], order=order))
 
 
-def judged(events: Any, known: Any) -> Any:
-    """Say of each event why it is left out, or that it is kept."""
-    return judged_sent(numbered_uses(events), known)
-
-
-def judged_sent(sent: Any, known: Any) -> Any:
-    """As `judged`, of events whose uses are numbered.
+def copies(sent: Any) -> Any:
+    """Name the events that copy another one, of those whose ids come for the first time.
 
     A copy is the same act at the same instant, whatever its event id; the smallest id stays.
     """
+    same = (*KEY, "kind", "occurred_at")
+    first = sent.filter(sent.use == 1).select("event_id", *same)
+    counted = first.group_by(same).agg(rows=first.count())
+    several = counted.filter(counted.rows > 1)
+    alike = first.semi_join(several, [first[name].identical_to(several[name]) for name in same])
+    placed = alike.mutate(copy=_place(by=same, order=("event_id",)))
+    return placed.filter(placed["copy"] > 1).select("event_id")
+
+
+def judged(sent: Any, known: Any) -> Any:
+    """Say of each event why it is left out, or that it is kept; *copied* and *use* are known."""
     import ibis
 
     prompts = known.group_by(known_id=known.generation_id).agg(prompt_id=known.prompt_id.min())
     rows = sent.left_join(prompts, sent.generation_id == prompts.known_id)
-    same = [rows.use > 1, *KEY, "kind", "occurred_at"]
-    rows = rows.mutate(copy=_place(by=same, order=("event_id", "use")))
     chance = rows["propensity"]
     odd = chance.notnull() & ~chance.isnan() & ((chance <= 0) | (chance > 1))
     no_value = rows["value"].isnull() | rows["value"].isnan()
     reason = ibis.cases(
-        ((rows["copy"] > 1) | (rows["use"] > 1), "duplicate_event"),
+        (rows["copied"] | (rows["use"] > 1), "duplicate_event"),
         (rows["prompt_id"].isnull(), "unknown_generation"),
         (rows["kind"].notin(EVENT_KINDS), "unknown_kind"),
         (rows["position"] < 0, "impossible_position"),
@@ -48,7 +58,7 @@ def judged_sent(sent: Any, known: Any) -> Any:
         else_="kept",
     )
     value = no_value.ifelse(ibis.null("float64"), rows["value"])
-    return rows.mutate(reason=reason, value=value).drop("copy", "use", "known_id")
+    return rows.mutate(reason=reason, value=value).drop("copied", "use", "known_id")
 
 
 def reasons(judged: Any) -> Any:
@@ -58,6 +68,15 @@ def reasons(judged: Any) -> Any:
 
 def patterned(judged: Any) -> Any:
     """Join the events that are kept: a row per user, session, turn and generation."""
+    return _joined(judged, event_ids=judged.event_id.collect().sort())
+
+
+def patterned_without_ids(judged: Any) -> Any:
+    """As `patterned`, without the ids of the events."""
+    return _joined(judged)
+
+
+def _joined(judged: Any, **more: Any) -> Any:
     import ibis
 
     kept = judged.filter(judged.reason == "kept")
@@ -77,7 +96,8 @@ def patterned(judged: Any) -> Any:
             shown_at=kept.occurred_at.min(),
             pattern=pattern,
             impressions=seen.any(),
-            event_ids=kept.event_id.collect().sort(),
+            events=kept.count(),
+            **more,
         )
         .order_by(KEY)
     )

@@ -62,7 +62,8 @@ def weigh(
     settings = settings or WeighingSettings()
     table = conform(exposures, EXPOSURE, what="exposures")
     weight = table["weight"].to_numpy().astype(np.float64)
-    believed = training_exposures(table)
+    asked = ["user_id", "generation_id", "pattern", "weight", "heldout"]
+    believed = training_exposures(table.select(asked))
     voting_together = "coordinated" not in settings.keep
     given = weigh_rows(
         table["user_id"], table["tenant_id"], weight,
