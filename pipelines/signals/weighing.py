@@ -67,7 +67,7 @@ def weigh(
     settings = settings or WeighingSettings()
     table = conform(exposures, EXPOSURE, what="exposures")
     weight = table["weight"].to_numpy().astype(np.float64)
-    asked = ["user_id", "generation_id", "pattern", "weight", "heldout"]
+    asked = ["user_id", "generation_id", "position", "pattern", "weight", "heldout"]
     believed = training_exposures(table.select(asked))
     voting_together = "coordinated" not in settings.keep
     given = weigh_rows(
