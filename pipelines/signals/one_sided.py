@@ -18,6 +18,7 @@ ONE_SIDED: Final = np.linspace(
 )  # share of a one-sided voter's praise, each as likely
 FITTED: Final = 20_000  # users that the mixture is fitted on; the others are only judged by it
 STEPS: Final = 200
+ALWAYS: Final = 0.5  # of a release, surely praised: one-sided whatever peers do
 
 
 def find_one_sided(
@@ -85,11 +86,16 @@ def praise_one_side(
         # A tenth at least stays for the rest, or even all praise for one release says nothing.
         apart = (praise > 0) & (mine > 0) & (mine < 0.9 * total)
         share = mine[apart] / total[apart]
-        voting = one_sidedness(given[apart, release], praise[apart], share) > sure
-        ignored = shown[apart] - praise[apart] - seen[apart, release] + given[apart, release]
-        rest = shown[apart] - seen[apart, release]
+        voting = np.zeros(len(given), dtype=bool)
+        voting[apart] = one_sidedness(given[apart, release], praise[apart], share) > sure
+        # Among few people the mixture cannot tell: there, whoever praises most of one release.
+        much = np.maximum(seen[:, release], 1.0)
+        most = wilson_lower(given[:, release], much, confidence=2.0) > ALWAYS
+        rest = shown - seen[:, release]
+        ignored = rest - praise + given[:, release]
         # The upper end for praise is one less the lower end for its absence.
-        sided[apart] |= voting & (1 - wilson_lower(ignored, rest, confidence=2.0) < never)
+        rare = 1 - wilson_lower(ignored, np.maximum(rest, 1.0), confidence=2.0) < never
+        sided |= (voting | most) & rare & (rest > 0)
     return sided
 
 
@@ -119,15 +125,19 @@ def one_sidedness(given: FloatArray, praise: FloatArray, share: FloatArray) -> F
         [_leaning(given[some], praise[some], share[some], strength) for strength in STRENGTHS]
     )
     voting = _voting(given[some], praise[some])
-    weight, best, before = 0.05, 0, -1.0
+    # Each strength is fitted by itself: from the widest one alone, voters pass for people.
+    weight = np.full((len(STRENGTHS), 1), 0.05)
     for _ in range(STEPS):
-        chance = _sided(leaning[best], voting, weight)
-        best = int(np.argmax(leaning @ (1.0 - chance)))
-        weight = float(np.clip(_sided(leaning[best], voting, weight).mean(), 1e-6, 0.5))
-        if abs(weight - before) < 1e-9:
+        before, weight = weight, np.clip(
+            _sided(leaning, voting, weight).mean(axis=1, keepdims=True), 1e-6, 0.5
+        )  # fmt: skip
+        if float(np.abs(weight - before).max()) < 1e-7:
             break
-        before = weight
-    return _sided(_leaning(given, praise, share, STRENGTHS[best]), _voting(given, praise), weight)
+    likely = np.logaddexp(np.log1p(-weight) + leaning, np.log(weight) + voting).sum(axis=1)
+    best = int(likely.argmax())
+    return _sided(
+        _leaning(given, praise, share, STRENGTHS[best]), _voting(given, praise), weight[best]
+    )
 
 
 def _leaning(
@@ -145,6 +155,6 @@ def _voting(given: FloatArray, praise: FloatArray) -> FloatArray:
     return logs
 
 
-def _sided(leaning: FloatArray, voting: FloatArray, weight: float) -> NDArray[np.float64]:
+def _sided(leaning: FloatArray, voting: FloatArray, weight: FloatArray) -> NDArray[np.float64]:
     odds: FloatArray = voting - leaning + np.log(weight) - np.log1p(-weight)
     return np.asarray(expit(odds))
