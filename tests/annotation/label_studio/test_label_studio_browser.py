@@ -11,7 +11,18 @@ from browsing import FRAMES, RATE, SUBMIT, Seat, film, picture, png
 from real_server import ANNOTATORS, EVERY_INTERFACE, MORE_INTERFACES, silent
 
 from pipelines.labelling.edits import edited_generations
-from pipelines.labelling.ledger import open_ledger
+from pipelines.labelling.ledger import (
+    ANNOTATORS as ANNOTATORS_KNOWN,
+)
+from pipelines.labelling.ledger import (
+    ANSWERS,
+    ASSIGNMENTS,
+    LOOKS,
+    PROJECTS,
+    READS,
+    open_ledger,
+    projects_of,
+)
 from pipelines.labelling.planning import (
     Original,
     Question,
@@ -25,6 +36,7 @@ from pipelines.labelling.service import bring_up, client_of
 from pipelines.labelling.sync import sync_answers
 from pipelines.labelling.waking import woken_at
 from pipelines.stores import open_stores
+from pipelines.stores.catalogue_tables import transaction
 
 # A browser and a real server: minutes. It buys what no other test sees, what an annotator meets.
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -228,15 +240,27 @@ def test_nothing_of_a_films_controls_is_cut_off(browser, studio_root, tasks):
     assert max(edges) <= card["x"] + card["width"]
 
 
-def test_one_link_leads_to_the_first_answer_and_on_to_the_next_interface_by_keys_alone(
-    browser, studio_root, lead
-):
-    """No form, no page to choose on: the link, Escape, 1, Ctrl+Enter, and Enter for the rest.
-
-    The tests' server serves people that have many tasks, so this one is a newcomer.
-    """
+@pytest.fixture
+def newcomer(studio_root, lead):
+    """Somebody with no task yet, and their link; gone afterwards, for others share the server."""
     made = bring_up(studio_root, ["newcomer"], ["pair_text", "critique_text"], port=1, url=None,
                     bars=silent)  # fmt: skip
+    yield made.links[0]
+    ledger = open_ledger(studio_root)
+    theirs = [p.project_id for p in projects_of(ledger) if p.annotator_id == "newcomer"]
+    for project in theirs:
+        lead.request("DELETE", f"api/projects/{project}/")
+    with transaction(ledger) as connection:
+        for table in (READS, LOOKS, ANSWERS, ASSIGNMENTS, PROJECTS):
+            connection.execute(table.delete().where(table.c.project_id.in_(theirs)))
+        connection.execute(ANNOTATORS_KNOWN.delete().where(
+            ANNOTATORS_KNOWN.c.annotator_id == "newcomer"))  # fmt: skip
+
+
+def test_one_link_leads_to_the_first_answer_and_on_to_the_next_interface_by_keys_alone(
+    browser, studio_root, lead, newcomer
+):
+    """No form, no page to choose on: the link, Escape, 1, Ctrl+Enter, and Enter for the rest."""
     ledger = open_ledger(studio_root)
     plan_for = {"pair_text": questions("text", 1, start=8_800),
                 "critique_text": questions("text", 1, start=8_900, critique=True)}  # fmt: skip
@@ -248,7 +272,7 @@ def test_one_link_leads_to_the_first_answer_and_on_to_the_next_interface_by_keys
     task = next(r for r in assignments(ledger, "newcomer") if r.interface == "pair_text")
     seat = Seat(browser, studio_root, task)
     heard = woken_at(studio_root)
-    seat.page.goto(made.links[0].url)
+    seat.page.goto(newcomer.url)
     seat.wait()
     assert f"/projects/{task.project_id}/" in seat.page.url, "the quick question first"
     assert "signature" not in seat.page.url

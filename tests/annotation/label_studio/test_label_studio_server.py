@@ -49,10 +49,12 @@ def test_keys_are_its_own_and_readable_by_us_alone(studio_root):
 def test_provisioning_again_changes_nothing(studio_root, lead):
     before = projects_of(open_ledger(studio_root))
     there = lead.request("GET", "api/projects/")["count"]
+    people = lead.request("GET", "api/users/")
     made = bring_up(studio_root, ANNOTATORS, INTERFACES, port=1, url=None, bars=silent)
     assert projects_of(open_ledger(studio_root)) == before
     assert [link.annotator_id for link in made.links] == list(ANNOTATORS)
-    assert len(lead.request("GET", "api/users/")) == len(ANNOTATORS) + 1
+    assert len(people) > len(ANNOTATORS), "and the lead"
+    assert [each["id"] for each in lead.request("GET", "api/users/")] == [p["id"] for p in people]
     assert lead.request("GET", "api/projects/")["count"] == there == len(before)
 
 

@@ -109,6 +109,7 @@ def test_every_control_of_a_picture_pair_is_read_back_exactly(
         {"id": "t", "from_name": "comment", "to_name": "left", "type": "textarea",
          "value": {"text": ["two\nlines 💡"]}, "origin": "manual"},
     ]  # fmt: skip
+    sync_answers(studio_root, lead)  # what other tests left unread
     answer(desks[row.annotator_id], row.server_task, result)
     assert sync_answers(studio_root, lead).accepted == 1
     rows = by_name(rows_in(ledger, row.turn))
