@@ -47,23 +47,16 @@ def validity_share(samples: Samples) -> float:
     return float(np.mean(flat)) if flat else float("nan")
 
 
-def diversity(samples: Samples) -> float:
-    """Return how much two samples for one prompt differ: the mean share of differing tokens.
+def diversities(samples: Samples) -> FloatArray:
+    """Return (prompts,) how much two samples for each differ: mean shares of differing tokens.
 
-    0 when all are alike. Malformed samples are left out; NaN where no prompt has two well-formed.
+    0 when all are alike. Malformed samples are left out; NaN with less than two well-formed.
 
     Example:
         >>> one, other = np.array([[1, 2]]), np.array([[1, 3]])
-        >>> diversity([[one, other], [one, None]])
-        0.5
+        >>> diversities([[one, other], [one, None]])
+        array([0.5, nan])
     """
-    known = diversities(samples)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def diversities(samples: Samples) -> FloatArray:
-    """Return (prompts,) mean shares of differing tokens; NaN with less than two well-formed."""
     found = np.full(len(samples), np.nan)
     for place, row in enumerate(samples):
         kept = [codes.ravel() for codes in row if codes is not None]

@@ -12,7 +12,7 @@ from pipelines.signals.drops import join_drops
 from pipelines.signals.exposures import exposures as join_exposures
 from pipelines.signals.exposures import training_exposures
 from pipelines.signals.signal_patterns import signal_patterns as count_patterns
-from pipelines.signals.weighing import REASONS, Weighed, weigh
+from pipelines.signals.weighing import NAMED, Weighed, weigh
 
 _OUT = {"key_prefix": "signals", "io_manager_key": "tables"}
 _KINDS = {"parquet"}
@@ -101,7 +101,7 @@ def trusted_signals(exposures: pa.Table) -> dg.Output[pa.Table]:
 def _weighed_down(weighed: Weighed) -> dict[str, int]:
     """Return how many users were named under each reason, and how many groups vote together."""
     named = weighed.reasons.to_pylist()
-    users = {reason: sum(row["reason"] == reason for row in named) for reason in REASONS[:3]}
+    users = {reason: sum(row["reason"] == reason for row in named) for reason in NAMED}
     groups = {row["group"] for row in named if row["group"] is not None}
     return {f"{reason} users": count for reason, count in users.items()} | {
         "coordinated groups": len(groups)

@@ -18,6 +18,7 @@ from pipelines.signals.query import conform
 from pipelines.signals.signal_table import BoolArray, FloatArray
 
 REASONS: Final = ("coordinated", "indiscriminate", "one_sided", "user_cap", "tenant_cap")
+NAMED: Final = ("coordinated", "indiscriminate", "one_sided")  # reasons that name users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from data_contracts.errors import FlywheelError, ShapeError
 from finetune.compare import measure_policy
 from finetune.config import SftConfig
 from finetune.evaluate import (
-    diversity,
+    diversities,
     draw,
     kl_per_token,
     paired_bootstrap,
@@ -42,8 +42,8 @@ def test_validity_counts_the_malformed():
 def test_diversity_worked_by_hand():
     """Three samples of four tokens: pairs differ in 0, 2 and 2 tokens of 4 -> (0 + .5 + .5) / 3."""
     one, two = np.array([[1, 1], [1, 1]]), np.array([[1, 1], [2, 2]])
-    assert diversity([[one, one, two]]) == pytest.approx(1 / 3)
-    assert np.isnan(diversity([[one], [None, two]]))
+    assert diversities([[one, one, two]]).tolist() == [pytest.approx(1 / 3)]
+    assert np.isnan(diversities([[one], [None, two]])).all()
 
 
 def test_win_shares_worked_by_hand():
