@@ -53,8 +53,12 @@ def run_em(
     chances: FloatArray,
     *,
     settings: IntentSettings,
+    begin: State | None = None,
 ) -> State:
-    """Step until the posterior stands still or the steps run out; *table* None: answers only."""
+    """Step until the posterior stands still or the steps run out; *table* None: answers only.
+
+    *begin* is where a fit of a sample of *table* ended (`sampling.sample`); None: at the priors.
+    """
     items, classes = channels[-1].posterior.shape
     clicks = (
         None
@@ -70,6 +74,8 @@ def run_em(
         log_likelihoods=(),
         converged=False,
     )
+    if begin is not None:
+        state = replace(begin, log_likelihoods=(), converged=False)
     for _ in range(settings.max_iterations):
         state = _step(table, state, chances, settings=settings)
         if state.converged:

@@ -25,6 +25,7 @@ from pipelines.preferences.firmness import choose_firmness
 from pipelines.preferences.kernel import FloatArray, IntArray, normalise
 from pipelines.preferences.partitions import checked_processes
 from pipelines.preferences.reliability import annotator_table
+from pipelines.preferences.sampling import sample
 from pipelines.preferences.siblings import Siblings, better_chance, find_siblings
 from pipelines.preferences.workers import Spread, partitioned
 from pipelines.signals.drops import drops_table, join_drops
@@ -142,9 +143,13 @@ def fit_intent(
     clicks, firmness = choose_firmness(table, channels, settings=settings)
     settings = replace(settings, clicks=clicks)
     shared = partitioned(table, processes=processes) if spread is None else spread(table)
+    some = sample(table, channels)
     with shared as counted:
-        anchoring = anchor(counted, channels, settings=settings)
-        state = run_em(counted, channels, anchoring.chances, settings=settings)
+        anchoring = anchor(counted if some is table else some, channels, settings=settings)
+        begun = None
+        if some is not table:
+            begun = run_em(some, channels, anchoring.chances, settings=settings)
+        state = run_em(counted, channels, anchoring.chances, settings=settings, begin=begun)
     state, calibration, siblings = _calibrated(
         table, state, _prompts(generations, settings=settings), settings=settings
     )

@@ -15,7 +15,7 @@ from small_studio import studio, write_studio
 from pipelines.cli import MISTAKE
 from pipelines.denoising import DenoiseSettings, denoise, preview_denoise
 from pipelines.denoising.bins import MemoryPlan
-from pipelines.preferences import click_model, firmness, intent
+from pipelines.preferences import click_model, firmness, intent, sampling
 from pipelines.preferences.partitions import count_in_shards
 from pipelines.signals import ExposureSettings
 
@@ -67,13 +67,19 @@ def rounded(table):
 
 
 @pytest.mark.parametrize(
-    ("every", "heldout", "plenty"),
-    [(True, 0.0, 1000), (False, 0.3, 1000), (False, 0.0, 150_000)],
+    ("every", "heldout", "plenty", "most"),
+    [
+        (True, 0.0, 1000, 10**6),
+        (False, 0.3, 1000, 10**6),
+        (False, 0.0, 150_000, 10**6),
+        (True, 0.0, 1000, 900),
+    ],
 )
 def test_parts_on_disk_give_the_pairs_of_one_table_in_memory(
-    tiny_parts, monkeypatch, every, heldout, plenty
+    tiny_parts, monkeypatch, every, heldout, plenty, most
 ):
     monkeypatch.setattr(firmness, "PLENTY", plenty)  # below it, firmness is tried in memory
+    monkeypatch.setattr(sampling, "MOST", most)  # above it, a fit begins on a sample
     w = messy()
     settings = DenoiseSettings(all_pairs=every, signals=ExposureSettings(heldout_users=heldout))
     whole = denoise(w.events, w.generations, w.annotations, gold=w.gold, settings=settings)
