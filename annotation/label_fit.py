@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from annotation.answer_table import FloatArray
 from annotation.answers import Answers
-from annotation.label_kernel import count_labels, label_e_step
+from annotation.label_kernel import count_labels, count_votes, label_e_step
 from data_contracts.errors import ContractError, ShapeError
 
 GoldArray = NDArray[np.int32]
@@ -137,13 +137,12 @@ def label_posterior(
 
 def vote_shares(answers: Answers, *, smoothing: float) -> FloatArray:
     """Return (t, c) shares of the votes; equal shares where nobody voted."""
-    size = answers.classes
-    flat = answers.task
-    flat *= size
-    flat += answers.label
-    votes = np.bincount(flat, minlength=answers.tasks * size).reshape(-1, size) + smoothing
-    total = votes.sum(axis=1, keepdims=True)
-    shares: FloatArray = np.where(total > 0, votes / np.where(total > 0, total, 1), 1 / size)
+    shares = np.full((answers.tasks, answers.classes), smoothing, dtype=np.float64)
+    count_votes(answers.start, answers.cell, shares)
+    total = shares.sum(axis=1)
+    shares[total <= 0] = 1.0
+    total[total <= 0] = answers.classes
+    shares /= total[:, None]
     return shares
 
 

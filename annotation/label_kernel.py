@@ -119,6 +119,14 @@ def count_labels(
 
 
 @numba.njit(cache=True)
+def count_votes(start: IntArray, cell: NDArray[np.int32], votes: FloatArray) -> None:
+    """Add to (t, c) *votes* how often each task was given each label."""
+    for t in range(len(start) - 1):
+        for j in range(start[t], start[t + 1]):
+            votes[t, cell[j] % votes.shape[1]] += 1.0
+
+
+@numba.njit(cache=True)
 def _hear_the_rest(cell: NDArray[np.int32], chances: FloatArray, row: FloatArray) -> float:
     """Multiply (c,) *row* by the chances of more answers, scaled by the returned logarithm."""
     logs = np.log(row)
