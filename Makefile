@@ -44,7 +44,7 @@ test: setup chromium java ## run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 test-slow: setup chromium java ## run the tests that take minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 test-browser: setup chromium ## label in Chromium; a part of test-slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/annotation/label_studio
