@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from finetune.config import ReleaseGate
+from finetune.config import FEWEST, ReleaseGate
 from finetune.measured import Measured
 from finetune.standing import HumanComparison, Standing
 from reward_models.interval import Interval
@@ -55,6 +55,7 @@ def judge_release(
     """
     gate = gate or ReleaseGate()
     findings = (
+        _enough(measured, gate, real=standing.real),
         *_sampled(measured, gate),
         *(
             Finding(
@@ -88,6 +89,21 @@ def judge_standing(standing: Standing, gate: ReleaseGate) -> tuple[Finding, ...]
             detail=_few(standing.label_faults) or "nothing it learned from was reclassified since",
         ),
     )
+
+
+def _enough(measured: Measured, gate: ReleaseGate, *, real: bool) -> Finding:
+    need = _needed(gate.min_prompts, real=real)
+    return Finding(
+        rule="prompts",
+        passed=measured.prompts >= need,
+        detail=f"{measured.prompts} held-out prompts were measured; at least {need} must be, for "
+        "an interval over fewer says little",
+    )
+
+
+def _needed(told: int, *, real: bool) -> int:
+    """Return how many prompts an interval needs: on people's evidence never fewer than FEWEST."""
+    return max(told, FEWEST) if real else told
 
 
 def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
@@ -132,7 +148,7 @@ def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
 
 
 def _human(standing: Standing, gate: ReleaseGate) -> Finding:
-    human, need = standing.human, gate.min_human_prompts
+    human, need = standing.human, _needed(gate.min_human_prompts, real=standing.real)
     enough = human is not None and human.prompts >= need
     if human is None:
         said = f"nobody compared blindly; {need} held-out prompts must be answered"

@@ -53,6 +53,7 @@ def test_drops_of_exactly_what_is_allowed_pass():
     [
         ({"win_rate": Interval(mean=0.6, low=0.5, high=0.7)}, "win_rate"),
         ({"candidate_validity": 0.97}, "validity"),
+        ({"prompts": 9}, "prompts"),
         ({"diversity_gain": Interval(mean=-0.051, low=-0.06, high=-0.04)}, "diversity"),
     ],
 )
@@ -128,6 +129,16 @@ def test_real_evidence_needs_people_who_compared_blindly():
     assert failed(GOOD, standing=replace(REAL, human=few)) == {"human"}
     level = replace(LIKED, win_share=Interval(mean=0.55, low=0.5, high=0.6))
     assert failed(GOOD, standing=replace(REAL, human=level)) == {"human"}
+
+
+def test_fewer_prompts_than_an_interval_needs_decide_nothing_on_peoples_evidence():
+    """A simulated zone may say two; on real evidence ten stay ten, whatever the settings say."""
+    loose, few = ReleaseGate(min_prompts=2, min_human_prompts=2), replace(GOOD, prompts=9)
+    assert failed(few, loose) == set()
+    assert failed(few, loose, REAL) == {"prompts"}
+    answered = replace(LIKED, prompts=9)
+    assert failed(GOOD, loose, replace(REAL, human=answered)) == {"human"}
+    assert failed(GOOD, loose, replace(REAL, human=replace(answered, prompts=10))) == set()
 
 
 def test_simulated_evidence_does_not_wait_for_people_but_heeds_them():
