@@ -168,13 +168,14 @@ def _human(standing: Standing, gate: ReleaseGate) -> Finding:
 
 
 def _calibration(standing: Standing, gate: ReleaseGate) -> Finding:
-    human = standing.human
-    if human is None:
+    human, need = standing.human, _needed(gate.min_human_prompts, real=standing.real)
+    if human is None or human.prompts < need:
+        few = "" if human is None else f" on enough prompts ({human.prompts} of {need})"
         return Finding(
             rule="calibration",
             passed=not standing.real,
-            detail="the reward model was not held against people on the candidate's own samples"
-            + ("" if standing.real else ": the evidence is simulated"),
+            detail=f"the reward model was not held against people{few} on the candidate's own "
+            f"samples{'' if standing.real else ': the evidence is simulated'}",
             asked=standing.real,
         )
     return Finding(

@@ -126,7 +126,7 @@ def test_real_evidence_needs_people_who_compared_blindly():
     assert failed(GOOD, standing=REAL) == set()
     assert failed(GOOD, standing=replace(REAL, human=None)) == {"human", "calibration"}
     few = replace(LIKED, prompts=29)
-    assert failed(GOOD, standing=replace(REAL, human=few)) == {"human"}
+    assert failed(GOOD, standing=replace(REAL, human=few)) == {"human", "calibration"}
     level = replace(LIKED, win_share=Interval(mean=0.55, low=0.5, high=0.6))
     assert failed(GOOD, standing=replace(REAL, human=level)) == {"human"}
 
@@ -137,7 +137,7 @@ def test_fewer_prompts_than_an_interval_needs_decide_nothing_on_peoples_evidence
     assert failed(few, loose) == set()
     assert failed(few, loose, REAL) == {"prompts"}
     answered = replace(LIKED, prompts=9)
-    assert failed(GOOD, loose, replace(REAL, human=answered)) == {"human"}
+    assert failed(GOOD, loose, replace(REAL, human=answered)) == {"human", "calibration"}
     assert failed(GOOD, loose, replace(REAL, human=replace(answered, prompts=10))) == set()
 
 
@@ -152,6 +152,20 @@ def test_a_reward_model_that_surely_flatters_the_candidate_blocks():
     assert failed(GOOD, standing=replace(REAL, human=flattered)) == {"calibration"}
     humble = replace(LIKED, overstatement=Interval(mean=-0.2, low=-0.3, high=-0.1))
     assert failed(GOOD, standing=replace(REAL, human=humble)) == set()
+
+
+def test_one_answer_says_nothing_of_calibration():
+    """One prompt gives an interval of no width: .9 expected, .0 said, however honest the model."""
+    certain = Interval(mean=0.9, low=0.9, high=0.9)
+    one = replace(LIKED, prompts=1, answers=1, overstatement=certain)
+    simulated = replace(REAL, real=False, human=one)
+    assert failed(GOOD, standing=simulated) == set()
+    [said] = [f for f in judge_release(GOOD, None, simulated).findings if f.rule == "calibration"]
+    assert not said.asked
+    assert "(1 of 30)" in said.detail
+    assert failed(GOOD, standing=replace(simulated, human=replace(one, prompts=30))) == {
+        "calibration"
+    }
 
 
 def test_one_report_vetoes_however_well_the_candidate_wins():
