@@ -169,8 +169,16 @@ def _human(standing: Standing, gate: ReleaseGate) -> Finding:
 
 def _calibration(standing: Standing, gate: ReleaseGate) -> Finding:
     human, need = standing.human, _needed(gate.min_human_prompts, real=standing.real)
-    if human is None or human.prompts < need:
-        few = "" if human is None else f" on enough prompts ({human.prompts} of {need})"
+    # Of the prompts that people must answer, an interval's worth must be decided.
+    least = min(need, FEWEST)
+    over = None if human is None else human.overstatement
+    if human is None or over is None or human.prompts < need or human.decided_prompts < least:
+        few = (
+            ""
+            if human is None
+            else f" on enough prompts ({human.prompts} of {need} answered, "
+            f"{human.decided_prompts} of {least} not as a tie)"
+        )
         return Finding(
             rule="calibration",
             passed=not standing.real,
@@ -180,10 +188,11 @@ def _calibration(standing: Standing, gate: ReleaseGate) -> Finding:
         )
     return Finding(
         rule="calibration",
-        passed=human.overstatement.low <= gate.max_overstatement,
-        detail=f"on the candidate's own samples the reward model overstates its win share by "
-        f"{_interval(human.overstatement, signed=True)}; must not surely be above "
-        f"{gate.max_overstatement:g} (expected calibration error {human.calibration_error:.3f})",
+        passed=over.low <= gate.max_overstatement,
+        detail=f"on the candidate's own samples the reward model overstates its share of decided "
+        f"answers by {_interval(over, signed=True)}; must not surely be above "
+        f"{gate.max_overstatement:g} (expected calibration error {human.calibration_error:.3f}, "
+        f"{human.tie_share:.1%} of the answers are ties)",
     )
 
 

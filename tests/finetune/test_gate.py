@@ -31,6 +31,8 @@ LIKED = HumanComparison(
     prompts=40,
     answers=120,
     win_share=Interval(mean=0.6, low=0.52, high=0.68),
+    tie_share=0.25,
+    decided_prompts=36,
     overstatement=Interval(mean=0.05, low=-0.02, high=0.12),
     calibration_error=0.08,
 )
@@ -157,15 +159,23 @@ def test_a_reward_model_that_surely_flatters_the_candidate_blocks():
 def test_one_answer_says_nothing_of_calibration():
     """One prompt gives an interval of no width: .9 expected, .0 said, however honest the model."""
     certain = Interval(mean=0.9, low=0.9, high=0.9)
-    one = replace(LIKED, prompts=1, answers=1, overstatement=certain)
+    one = replace(LIKED, prompts=1, decided_prompts=1, answers=1, overstatement=certain)
     simulated = replace(REAL, real=False, human=one)
     assert failed(GOOD, standing=simulated) == set()
     [said] = [f for f in judge_release(GOOD, None, simulated).findings if f.rule == "calibration"]
     assert not said.asked
-    assert "(1 of 30)" in said.detail
-    assert failed(GOOD, standing=replace(simulated, human=replace(one, prompts=30))) == {
-        "calibration"
-    }
+    assert "(1 of 30 answered, 1 of 10 not as a tie)" in said.detail
+    tied = replace(one, prompts=30)
+    assert failed(GOOD, standing=replace(simulated, human=tied)) == set()
+    many = replace(tied, decided_prompts=10)
+    assert failed(GOOD, standing=replace(simulated, human=many)) == {"calibration"}
+
+
+def test_calibration_is_unknown_where_everything_is_a_tie():
+    tied = replace(LIKED, tie_share=1.0, decided_prompts=0, overstatement=None,
+                   calibration_error=None)  # fmt: skip
+    assert failed(GOOD, standing=replace(REAL, human=tied)) == {"calibration"}
+    assert failed(GOOD, standing=replace(REAL, real=False, human=tied)) == set()
 
 
 def test_one_report_vetoes_however_well_the_candidate_wins():
