@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Final
 
@@ -53,7 +54,6 @@ class SnapshotBundle:
         self._snapshot = open_snapshot(stores, snapshot_id, clearance)
         there = set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist())
         self.aspects = sorted(there & set(aspects or ()) or there)
-        self.is_whole = set(self.aspects) == there  # no pair is left out
         self._critiques = critiques
         for digest in (prompts, generations, *(d for d in (skills, critiques) if d)):
             stores.catalogue.check_readable(digest, clearance)
@@ -74,9 +74,11 @@ class SnapshotBundle:
 
     @cached_property
     def digest(self) -> Digest:
-        """Return the SHA-256 over the pairs and the content they name."""
+        """Return the SHA-256 over the pairs and the prompts and content they name."""
         digest = hashlib.sha256(self._snapshot.manifest.digest.encode())
         pairs = self._snapshot.pairs
+        for prompt_id in sorted(set(pairs["prompt_id"].to_pylist())):
+            digest.update(f"{prompt_id}:{self._texts[prompt_id]}\0".encode())
         named = {*pairs["chosen_id"].to_pylist(), *pairs["rejected_id"].to_pylist()}
         for generation_id in sorted(named):
             digest.update(f"{generation_id}:{self._media[generation_id][1]}\0".encode())
@@ -84,6 +86,12 @@ class SnapshotBundle:
             if skill is not None:
                 digest.update(f"{skill.skill_id}:{skill.text}\0".encode())
         return Digest(digest.hexdigest())
+
+    def of_every_aspect(self) -> "SnapshotBundle":
+        """Return the same snapshot with none of its pairs left out."""
+        whole = copy(self)
+        whole.aspects = sorted(set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist()))
+        return whole
 
     def pairs(self, split: str) -> Sequence[TrainingPair]:
         """Return the pairs of *split* in order of their ids."""

@@ -46,15 +46,12 @@ class Overlaps:
         return tail
 
 
-def overlaps(
-    first: IntArray, second: IntArray, together: IntArray, some: IntArray, parts: Parts
-) -> Overlaps:
+def overlaps(first: IntArray, second: IntArray, some: IntArray, parts: Parts) -> Overlaps:
     """Compare pairs of users on what both have seen.
 
     Args:
         first: (p,) place of a user in *some*.
         second: (p,) of the other.
-        together: (p,) generations that both praised.
         some: (s,) rows of the users who are compared.
         parts: gives, for some generations at a time, who praised and who saw them, both (u, i of
             the part); asked twice.
@@ -66,7 +63,7 @@ def overlaps(
         present = present | (np.diff(sight.indptr) > 0)
     mean = given / max(shown, 1)
     mine, hoped = np.zeros(len(some)), np.zeros(len(some))
-    common = {name: np.zeros(len(first)) for name in ("one", "other", "hoped", "both")}
+    common = {name: np.zeros(len(first)) for name in ("one", "other", "together", "hoped", "both")}
     for praise, sight in parts():
         fans = np.asarray(praise.sum(axis=0)).ravel().astype(np.float64)
         saw = np.asarray(sight.sum(axis=0)).ravel().astype(np.float64)
@@ -84,7 +81,8 @@ def overlaps(
             without = others / (saw[met.col] - 2 + OTHERS) / mean
             width = rows.stop - rows.start
             for name, weight in (
-                ("one", one), ("other", other), ("hoped", popular[met.col]), ("both", without**2),
+                ("one", one), ("other", other), ("together", one & other),
+                ("hoped", popular[met.col]), ("both", without**2),
             ):  # fmt: skip
                 common[name][rows] += np.bincount(met.row, weights=weight, minlength=width)
     own_first, vague_first = _habit(mine[first], hoped[first], common["one"], common["hoped"], mean)
@@ -92,8 +90,9 @@ def overlaps(
         mine[second], hoped[second], common["other"], common["hoped"], mean
     )
     return Overlaps(
-        together=together.astype(np.float64),
-        either=np.maximum(common["one"] + common["other"] - together, together),
+        # Counted where all else is: what many praise is expected of both, and seen of both.
+        together=common["together"],
+        either=common["one"] + common["other"] - common["together"],
         expected=own_first * own_second * common["both"],
         spread=vague_first + vague_second + TASTE,
         users=int(present.sum()),

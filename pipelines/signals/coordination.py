@@ -79,13 +79,13 @@ def group_users(
         shared: praised in common, at least.
         confidence: standard errors.
     """
-    first, second, together = _close_pairs(acts, shared=shared)
+    first, second = _close_pairs(acts, shared=shared)
     if len(first) == 0:
         return {}
     # Only the few users who share that much are compared on what both have seen.
     some, place = np.unique(np.concatenate([first, second]), return_inverse=True)
     left, right = place[: len(first)], place[len(first) :]
-    met = overlaps(left, right, together, some, parts)
+    met = overlaps(left, right, some, parts)
     chance = met.chance()
     # Two who praise nearly everything are nearly identical too, and that by chance.
     identical = wilson_lower(met.together, met.either, confidence=confidence) > alike
@@ -104,22 +104,25 @@ def group_users(
     return {name: order[names[name]] for name in sorted(names)}
 
 
-def _close_pairs(acts: csr_array, *, shared: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Return pairs of users, first < second, who praised at least *shared* in common, and how many.
+def _close_pairs(acts: csr_array, *, shared: int) -> tuple[IntArray, IntArray]:
+    """Return pairs of users, first < second, who praised at least *shared* in common.
+
+    What more than CROWDED praised brings nobody together here; those who are compared are compared
+    on it too, or liking what is popular would hide a group.
 
     Some users at a time: all pairs of users together would not fit where many praise alike.
     """
     fans = np.asarray(acts.sum(axis=0)).ravel()
     told = acts[:, (fans >= PARTNERS + 1) & (fans <= CROWDED)]
-    found: list[IntArray] = [np.zeros((3, 0), dtype=np.int64)]
+    found: list[IntArray] = [np.zeros((2, 0), dtype=np.int64)]
     work = told @ np.asarray(told.sum(axis=0)).ravel()
     for some in blocks(work):
         both = (told[some] @ told.T).tocoo()
         row = both.row + some.start
         close = (row < both.col) & (both.data >= shared)
-        found.append(np.stack([row[close], both.col[close], both.data[close]]).astype(np.int64))
-    first, second, together = np.concatenate(found, axis=1)
-    return first, second, together
+        found.append(np.stack([row[close], both.col[close]]).astype(np.int64))
+    first, second = np.concatenate(found, axis=1)
+    return first, second
 
 
 def _members(
