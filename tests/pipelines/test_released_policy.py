@@ -1,6 +1,7 @@
 """The gate releases a policy over the one it was compared with, and undoes no person's rollback."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -9,6 +10,7 @@ from blind_pair import policy
 
 from pipelines.assets.finetune import released_policy
 from pipelines.assets.turns import TURNS
+from pipelines.definitions import build_definitions
 from pipelines.releasing import champion_now
 from pipelines.resources import Wheel
 from pipelines.settings import WheelSettings, write_resolved
@@ -41,10 +43,15 @@ def passed(stores, turn, candidate, champion):
     file.write_text(json.dumps(told))
 
 
+def with_turns():
+    instance = dg.DagsterInstance.ephemeral()
+    instance.add_dynamic_partitions(TURNS.name, [ONE, TWO])
+    return instance
+
+
 def release(stores, turn):
     """Materialise the gate for *turn*; return the run's result."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions(TURNS.name, [ONE, TWO])
+    with with_turns() as instance:
         return dg.materialize(
             [released_policy], partition_key=turn, instance=instance,
             resources={"wheel": Wheel(root=str(stores.root))}, raise_on_error=False,
@@ -128,3 +135,20 @@ def test_a_report_measures_against_what_is_released_now(zone):
     stores.catalogue.promote("policy", first, reason="gate", by="gate", at=AT)
     assert champion_now(stores, second, started_from=base) == first
     assert champion_now(stores, first, started_from=base) == base
+
+
+def test_the_report_of_a_turn_that_another_overtook_is_about_what_is_released(nano_wheel, tmp_path):
+    """The turn started from the base; since then a second policy was released."""
+    root = tmp_path / "wheel"
+    shutil.copytree(nano_wheel, root)
+    stores = open_stores(root)
+    stands = stores.catalogue.pointers()
+    candidate, overtook = (stands[f"finetune/{name}_policy/{ONE}"] for name in ("dpo", "sft"))
+    stores.catalogue.promote("policy", overtook, reason="meanwhile", by="test", at=AT)
+    made = build_definitions(root).resolve_job_def("__ASSET_JOB").execute_in_process(
+        instance=with_turns(), partition_key=ONE,
+        asset_selection=[dg.AssetKey(["finetune", "policy_report"])],
+    )  # fmt: skip
+    assert made.success
+    told = json.loads((root / "jobs" / f"{ONE}-policy_report.result.json").read_text())
+    assert (told["candidate"], told["champion"]) == (candidate, overtook)
