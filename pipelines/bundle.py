@@ -49,6 +49,9 @@ class SnapshotBundle:
         """Open a snapshot; of its pairs only those of *aspects*, where it has any of them.
 
         *skills* is the table of what its generations were made under; None: without any skill.
+
+        Raises:
+            FlywheelError: *prompts* or *generations* lack what the snapshot names.
         """
         self._stores = stores
         self._snapshot = open_snapshot(stores, snapshot_id, clearance)
@@ -66,6 +69,10 @@ class SnapshotBundle:
         self._media = dict(zip(ids, zip(modalities, blobs, strict=True), strict=True))
         self._under = {g: skill for g, skill in zip(ids, under, strict=True) if skill is not None}
         self._skills = skills_by_id(stores.derived.read(skills)) if skills else {}
+        pairs = self._snapshot.pairs
+        _check_there(pairs, ("prompt_id",), texts["prompt_id"], what="prompts")
+        _check_there(pairs, ("chosen_id", "rejected_id"), media["generation_id"],
+                     what="generations")  # fmt: skip
 
     @property
     def snapshot_id(self) -> SnapshotId:
@@ -151,3 +158,18 @@ class SnapshotBundle:
                 "train on a set that has content"
             )
         return self._stores.blobs.get(Digest(blob))
+
+
+def _check_there(
+    pairs: pa.Table, columns: Sequence[str], known: pa.ChunkedArray, *, what: str
+) -> None:
+    """Return if every id in *columns* of *pairs* is among *known*."""
+    named = pc.unique(
+        pa.chunked_array([c for name in columns for c in pairs[name].chunks], pa.string())
+    )
+    missing = named.filter(pc.invert(pc.is_in(named, known.combine_chunks()))).sort()
+    if len(missing):
+        raise FlywheelError(
+            f"{len(missing)} {what} of the snapshot are not in its turn's table, first "
+            f"{missing[0]}; materialise preference_snapshot again"
+        )

@@ -47,7 +47,8 @@ class AspectRun:
     curves: Curves
     report: dict[str, AspectFigures]  # aspects with validation pairs
     bias: dict[str, dict[str, Bias]]  # the same aspects: what scores make of length, of motion
-    heat: HeatRun | None  # None: people pointed in too few answers
+    heat: HeatRun | None  # None: people pointed in too few answers, or everywhere
+    everywhere: tuple[str, ...]  # aspects without a map: people pointed at everything
     samples_seen: tuple[tuple[int, tuple[str, ...]], ...]  # (step from 1, pair names)
     seconds: float  # wall clock; differs from run to run
 
@@ -111,7 +112,7 @@ def train_aspects(
             restore_forward(model)
     model.eval()
     found = validated(bundle, trained, sequences, rows.aspects, config)
-    heat = learn_heat(bundle, trained, sequences, config)
+    heat, everywhere = learn_heat(bundle, trained, sequences, config)
     return AspectRun(
         scorer=AspectRewardScorer(
             trained,
@@ -123,6 +124,7 @@ def train_aspects(
             heat=None if heat is None else heat.head,
         ),
         heat=heat,
+        everywhere=everywhere,
         bias=found.bias,
         curves=book.curves,
         report=found.report,
