@@ -20,6 +20,7 @@ from reward_models.aspect_validation import validated
 from reward_models.bias_report import Bias
 from reward_models.config import AspectConfig
 from reward_models.heat_trainer import HeatRun, learn_heat
+from reward_models.information import written_prompts
 from reward_models.preferences import training_order
 from reward_models.sequences import Sequences, read_sequences
 from reward_models.session import (
@@ -111,7 +112,8 @@ def train_aspects(
         finally:
             restore_forward(model)
     model.eval()
-    found = validated(bundle, trained, sequences, rows.aspects, config)
+    asked = written_prompts(backbone, count=config.other_prompts, seed=config.seed)
+    found = validated(bundle, trained, sequences, rows.aspects, config, asked=asked)
     heat, everywhere = learn_heat(bundle, trained, sequences, config)
     return AspectRun(
         scorer=AspectRewardScorer(
@@ -122,6 +124,7 @@ def train_aspects(
             batch_size=config.score_batch_size,
             calibrations=found.calibrations,
             heat=None if heat is None else heat.head,
+            asked=asked,
         ),
         heat=heat,
         everywhere=everywhere,
