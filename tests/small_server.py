@@ -21,10 +21,6 @@ class SmallServer:
         """Answer as the real server would, as far as push and sync ask."""
         return self._answered(method, path.strip("/").split("/"), params or {}, json)
 
-    def pages(self, path, params):
-        """Yield all tasks of a project at once."""
-        yield {"tasks": self._of(int(params["project"]))}
-
     def _answered(self, method, parts, params, sent):
         if method == "POST":  # api/projects/N/import
             numbers = [self._new(int(parts[2]), each["data"]) for each in sent]

@@ -1,16 +1,18 @@
 """Push: assignments that were planned arrive on the server once, whatever breaks in between."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from annotation.client import LabelStudioClient
+from annotation.client import PAGE, LabelStudioClient
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.budgets import allowance
 from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, open_ledger, projects_of
+from pipelines.labelling.polling import numbered
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 
@@ -47,7 +49,9 @@ def push_assignments(
             if not planned:
                 continue
             if task_count(client, project) != known_tasks(ledger, project):
-                recognise(ledger, client, project)
+                found = recognise(ledger, client, project)
+                with transaction(ledger) as connection:
+                    record_found(connection, project, found)
                 still = {each.assignment_id for each in waiting_of(ledger, project)}
                 # What arrived is off the list.
                 planned = [each for each in planned if each.assignment_id in still]  # noqa: PLW2901
@@ -99,21 +103,29 @@ def known_tasks(ledger: sa.Engine, project: int) -> int:
         )
 
 
-def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> None:
-    """Learn which tasks of *project* really exist: what arrived, what is gone, what is strange.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the server holds of one labelling project."""
+
+    tasks: frozenset[int]
+    arrived: Mapping[str, int]  # assignment -> its task, of which we did not know
+    strangers: int  # tasks that are not ours
+
+
+def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> Found:
+    """Learn which tasks of *project* really exist; nothing is recorded yet.
 
     A second task of one assignment is removed from the server: it was sent by a push that died.
     """
     there: dict[int, str] = {}
-    for page in client.pages(
-        "api/tasks/", {"project": project, "fields": "task_only", "include": "id,data"}
-    ):
-        there |= {int(t["id"]): str((t.get("data") or {}).get("assignment")) for t in page["tasks"]}
+    asked = {"fields": "task_only", "include": "id,data"}
+    for tasks in numbered(client, project, [], asked, size=PAGE):
+        there |= {int(t["id"]): str((t.get("data") or {}).get("assignment")) for t in tasks}
     with transaction(ledger, writes=False) as connection:
         rows = connection.execute(
-            sa.select(
-                ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.server_task, ASSIGNMENTS.c.deleted
-            ).where(ASSIGNMENTS.c.project_id == project)
+            sa.select(ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.server_task).where(
+                ASSIGNMENTS.c.project_id == project
+            )
         ).all()
     ours = {row.assignment_id: row for row in rows}
     placed = {row.server_task for row in rows if row.server_task is not None}
@@ -131,19 +143,18 @@ def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> Non
             spare.append(task)
     for task in spare:
         client.request("DELETE", f"api/tasks/{task}/")
-    gone = [row.assignment_id for row in rows
-            if row.server_task is not None and row.server_task not in there]  # fmt: skip
-    with transaction(ledger) as connection:
-        for assignment, task in arrived.items():
-            connection.execute(_arrival(assignment, task))
-        connection.execute(
-            sa.update(ASSIGNMENTS)
-            .where(ASSIGNMENTS.c.project_id == project)
-            .values(deleted=ASSIGNMENTS.c.assignment_id.in_(gone))
-        )
-        connection.execute(
-            sa.update(PROJECTS).where(PROJECTS.c.project_id == project).values(strangers=strangers)
-        )
+    return Found(tasks=frozenset(there) - frozenset(spare), arrived=arrived, strangers=strangers)
+
+
+def record_found(connection: sa.Connection, project: int, found: Found) -> None:
+    """Record what of *project* arrived and how much is strange; the sync follows deletions."""
+    for assignment, task in found.arrived.items():
+        connection.execute(_arrival(assignment, task))
+    connection.execute(
+        sa.update(PROJECTS)
+        .where(PROJECTS.c.project_id == project)
+        .values(strangers=found.strangers)
+    )
 
 
 def _arrival(assignment: str, task: int) -> sa.Update:

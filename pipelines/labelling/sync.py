@@ -23,8 +23,14 @@ from data_contracts.schemas import ANNOTATION
 from pipelines.labelling.edits import edited_in, record_edits, store_texts, tenants_of
 from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, open_ledger, projects_of
 from pipelines.labelling.loose_texts import drop_loose
-from pipelines.labelling.polling import changes_of, move_cursor, record_reads, task_counts
-from pipelines.labelling.push import known_tasks, recognise
+from pipelines.labelling.polling import (
+    changes_of,
+    move_cursor,
+    read_anew,
+    record_reads,
+    task_counts,
+)
+from pipelines.labelling.push import known_tasks, recognise, record_found
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 from pipelines.stores.enforcer import split_rows
@@ -66,13 +72,16 @@ def sync_answers(
     with locked(root / "labelling" / ".sync", exclusive=True):
         projects = projects_of(ledger)
         there = task_counts(client, [project.project_id for project in projects])
-        for project in projects:
-            interface = interface_named(project.interface)
-            if there.get(project.project_id) != known_tasks(ledger, project.project_id):
+        for number in (project.project_id for project in projects):
+            if there.get(number) != known_tasks(ledger, number):
                 # A push may be recording what it sent; its tasks are no strangers.
                 with locked(root / "labelling" / ".push", exclusive=True):
-                    recognise(ledger, client, project.project_id)
-                counts[DELETED] += _bury(ledger, project.project_id)
+                    found = recognise(ledger, client, number)
+                    with transaction(ledger) as connection:
+                        record_found(connection, number, found)
+                        counts[DELETED] += _follow_deletions(connection, number, found.tasks)
+        for project in projects_of(ledger):  # again: some are to be read from the beginning now
+            interface = interface_named(project.interface)
             changes = changes_of(ledger, client, project, thorough=thorough, now=clock())
             for tasks in changes.pages:
                 for state, count in _take(root, ledger, project, interface, tasks).items():
@@ -232,17 +241,38 @@ def _hold_to_contract(judged: Sequence[dict[str, Any]]) -> None:
             each.update(state=QUARANTINED, reason="a row breaks the annotation contract", rows=[])
 
 
-def _bury(ledger: sa.Engine, project: int) -> int:
-    """Tombstone the answers of tasks that were deleted on the server; return how many."""
-    gone = sa.select(ASSIGNMENTS.c.server_task).where(
+def _follow_deletions(connection: sa.Connection, project: int, there: frozenset[int]) -> int:
+    """Record which tasks of *project* are gone and which are back; return how many answers went.
+
+    What is gone takes its answers along, in the transaction that says so. What is back, since it
+    was only not listed for a while, is as if it had never been read.
+    """
+    rows = connection.execute(
+        sa.select(ASSIGNMENTS.c.server_task, ASSIGNMENTS.c.deleted).where(
+            ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.server_task.is_not(None)
+        )
+    ).all()
+    gone = [row.server_task for row in rows if not row.deleted and row.server_task not in there]
+    back = [row.server_task for row in rows if row.deleted and row.server_task in there]
+    turned = [{"task": task, "gone": True} for task in gone]
+    turned += [{"task": task, "gone": False} for task in back]
+    if turned:
+        connection.execute(
+            sa.update(ASSIGNMENTS)
+            .where(ASSIGNMENTS.c.server_task == sa.bindparam("task"))
+            .values(deleted=sa.bindparam("gone")),
+            turned,
+        )
+    if back:
+        read_anew(connection, project, back)
+    of_gone = sa.select(ASSIGNMENTS.c.server_task).where(
         ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.deleted
     )
     lost = sa.select(ANSWERS.c.server_annotation).where(
-        ANSWERS.c.server_task.in_(gone), ANSWERS.c.state != DELETED
+        ANSWERS.c.server_task.in_(of_gone), ANSWERS.c.state != DELETED
     )
-    with transaction(ledger) as connection:
-        numbers = list(connection.execute(lost).scalars())
-        _tombstone(connection, numbers)
+    numbers = list(connection.execute(lost).scalars())
+    _tombstone(connection, numbers)
     return len(numbers)
 
 
