@@ -8,9 +8,10 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
-from annotation.client import LabelStudioClient
+from annotation.client import LabelStudioClient, ServerRefused
 from annotation.interfaces import Interface
 from data_contracts.errors import FlywheelError
 
@@ -51,6 +52,7 @@ def provision(
     interfaces: Sequence[Interface],
     *,
     password_of: Callable[[str], str],
+    recorded: Mapping[tuple[str, str], int] | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> Provisioned:
     """Make accounts and labelling projects where they are absent; what stands is kept.
@@ -63,6 +65,7 @@ def provision(
         annotators: their ids; lower-case letters, digits, dot, dash, underscore.
         interfaces: what they are to answer with.
         password_of: the password for an address, kept where only we can read it.
+        recorded: annotator and interface -> the project that they had, whatever its title is now.
         advance: told how many of how many pieces stand.
 
     Raises:
@@ -88,7 +91,8 @@ def provision(
         )
         tell(done := done + 1, total)
         for interface in interfaces:
-            project = _project(client, projects, name, interface)
+            before = (recorded or {}).get((name, interface.name))
+            project = _project(client, projects, name, interface, before)
             made.append(
                 LabellingProject(annotator_id=name, interface=interface.name, project_id=project)
             )
@@ -163,6 +167,7 @@ def _project(
     projects: Mapping[str, Mapping[str, Any]],
     annotator: str,
     interface: Interface,
+    before: int | None,
 ) -> int:
     title = project_title(annotator, interface.name)
     wanted: dict[str, Any] = {
@@ -178,14 +183,39 @@ def _project(
         "sampling": "Sequential sampling",
         "color": interface.colour,
     }
-    found = projects.get(title)
+    found = _standing(client, projects, before) or projects.get(title)
     if found is None:
         # The title is how it is found again, so a crash after this line makes no second one.
         return int(client.request("POST", "api/projects/", json=wanted)["id"])
-    changed = {name: value for name, value in wanted.items() if found.get(name) != value}
+    # A lead may have given it another title.
+    kept = {"title"} if found["id"] == before else set()
+    changed = {
+        name: value
+        for name, value in wanted.items()
+        if name not in kept and found.get(name) != value
+    }
     if changed:
         client.request("PATCH", f"api/projects/{found['id']}/", json=changed)
     return int(found["id"])
+
+
+def _standing(
+    client: LabelStudioClient, projects: Mapping[str, Mapping[str, Any]], number: int | None
+) -> Mapping[str, Any] | None:
+    """Return the project of that number; None: there is none any more."""
+    if number is None:
+        return None
+    listed = next((each for each in projects.values() if each["id"] == number), None)
+    if listed is not None:
+        return listed
+    # A list that others change meanwhile may miss one; to make it anew would lose its answers.
+    try:
+        found: Mapping[str, Any] = client.request("GET", f"api/projects/{number}/")
+    except ServerRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return None
+    return found
 
 
 def fresh_password() -> str:

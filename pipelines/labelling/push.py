@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from annotation.client import PAGE, LabelStudioClient
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.budgets import allowance
-from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, open_ledger, projects_of
+from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, RETIRED, open_ledger, projects_of
 from pipelines.labelling.polling import numbered
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
@@ -94,6 +94,7 @@ def known_tasks(ledger: sa.Engine, project: int) -> int:
     ours = sa.select(sa.func.count()).where(
         ASSIGNMENTS.c.project_id == project,
         ASSIGNMENTS.c.server_task.is_not(None),
+        ASSIGNMENTS.c.server_task.not_in(sa.select(RETIRED.c.server_task)),
         ~ASSIGNMENTS.c.deleted,
     )
     others = sa.select(PROJECTS.c.strangers).where(PROJECTS.c.project_id == project)

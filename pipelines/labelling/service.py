@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from annotation.client import LabelStudioClient
 from annotation.interfaces import interface_named
 from annotation.server import (
+    Provisioned,
     ServerSecrets,
     check_port,
     environment_folder,
@@ -103,20 +106,12 @@ def bring_up(
             annotators,
             wanted,
             password_of=lambda address: with_password(folder, address)[1],
+            recorded={
+                (row.annotator_id, row.interface): row.project_id for row in projects_of(ledger)
+            },
             advance=bars("accounts and projects"),
         )
-        record_people(
-            ledger,
-            [
-                {"annotator_id": a.annotator_id, "user_id": a.user_id, "address": a.address}
-                for a in made.annotators
-            ],
-            [
-                {"project_id": p.project_id, "annotator_id": p.annotator_id,
-                 "interface": p.interface}
-                for p in made.projects
-            ],
-        )  # fmt: skip
+        _record(root, ledger, made)
     shown = client.url if url else server_status(folder, DOOR).url or client.url
     links = tuple(
         _link(
@@ -140,6 +135,24 @@ def bring_up(
         passwords=str(folder / "secrets.json"),
         links=links,
     )
+
+
+def _record(root: Path, ledger: sa.Engine, made: Provisioned) -> None:
+    """Record who and what stands on the server, while nobody pushes or syncs."""
+    desk = root / "labelling"
+    with locked(desk / ".sync", exclusive=True), locked(desk / ".push", exclusive=True):
+        record_people(
+            ledger,
+            [
+                {"annotator_id": a.annotator_id, "user_id": a.user_id, "address": a.address}
+                for a in made.annotators
+            ],
+            [
+                {"project_id": p.project_id, "annotator_id": p.annotator_id,
+                 "interface": p.interface}
+                for p in made.projects
+            ],
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from annotation.results import Assignment, EditedVersion, ResultRefused, rows_of
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
 from pipelines.labelling.edits import edited_in, record_edits, store_texts, tenants_of
-from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, open_ledger, projects_of
+from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, RETIRED, open_ledger, projects_of
 from pipelines.labelling.loose_texts import drop_loose
 from pipelines.labelling.polling import (
     changes_of,
@@ -247,10 +247,13 @@ def _follow_deletions(connection: sa.Connection, project: int, there: frozenset[
     What is gone takes its answers along, in the transaction that says so. What is back, since it
     was only not listed for a while, is as if it had never been read.
     """
+    of_project = (
+        ASSIGNMENTS.c.project_id == project,
+        ASSIGNMENTS.c.server_task.is_not(None),
+        ASSIGNMENTS.c.server_task.not_in(sa.select(RETIRED.c.server_task)),
+    )
     rows = connection.execute(
-        sa.select(ASSIGNMENTS.c.server_task, ASSIGNMENTS.c.deleted).where(
-            ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.server_task.is_not(None)
-        )
+        sa.select(ASSIGNMENTS.c.server_task, ASSIGNMENTS.c.deleted).where(*of_project)
     ).all()
     gone = [row.server_task for row in rows if not row.deleted and row.server_task not in there]
     back = [row.server_task for row in rows if row.deleted and row.server_task in there]
@@ -265,9 +268,7 @@ def _follow_deletions(connection: sa.Connection, project: int, there: frozenset[
         )
     if back:
         read_anew(connection, project, back)
-    of_gone = sa.select(ASSIGNMENTS.c.server_task).where(
-        ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.deleted
-    )
+    of_gone = sa.select(ASSIGNMENTS.c.server_task).where(*of_project, ASSIGNMENTS.c.deleted)
     lost = sa.select(ANSWERS.c.server_annotation).where(
         ANSWERS.c.server_task.in_(of_gone), ANSWERS.c.state != DELETED
     )
