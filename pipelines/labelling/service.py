@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -90,12 +91,13 @@ def bring_up(
     wanted = [interface_named(name) for name in interfaces]
     folder = server_folder(root)
     with locked(root / "labelling" / ".up", exclusive=True), _staying(folder, outlives):
+        inner = _own_port(root, folder) if url is None else None
         known = read_or_make_secrets(folder)
-        if url is None:
+        if inner is not None:
             python = install(environment_folder(), bars=bars)
             begin = bars("start Label Studio, 10 s or so")
             begin(0, 1)
-            _start(root, folder, python, known, port=port)
+            _start(root, folder, python, known, port=port, inner=inner)
             begin(1, 1)
         client = client_of(root, url)
         ledger = open_ledger(root)
@@ -212,16 +214,32 @@ def client_of(root: Path, url: str | None = None) -> LabelStudioClient:
     return LabelStudioClient(address, token)
 
 
-def _start(root: Path, folder: Path, python: Path, known: ServerSecrets, *, port: int) -> None:
-    """Start Label Studio on a port of its own and the door on *port*, unless they run.
+def _own_port(root: Path, folder: Path) -> int:
+    """Return the port of the zone's own server; it is kept, for the ledger is bound to its address.
 
-    The server's port is kept, for the ledger is bound to its address.
+    Raises:
+        FlywheelError: the ledger is bound to a server that is not ours.
     """
+    recorded = ledger_server(open_ledger(root))
+    if recorded is None:
+        return free_port()
+    parts = urlsplit(recorded)
+    # One that we started has left its data here.
+    if parts.hostname != HOST or parts.port is None or not (folder / "data").is_dir():
+        raise FlywheelError(
+            f"this zone's annotators are on {recorded}; name it with --url, or use another "
+            "--root for a server of our own"
+        )
+    return parts.port
+
+
+def _start(
+    root: Path, folder: Path, python: Path, known: ServerSecrets, *, port: int, inner: int
+) -> None:
+    """Start Label Studio on port *inner* and the door on *port*, unless they run."""
     door = server_status(folder, DOOR)
     if door.state == "down" and server_status(folder).state == "down":
         check_port(port)
-    recorded = ledger_server(open_ledger(root))
-    inner = int(recorded.rsplit(":", 1)[1]) if recorded else free_port()
     shown_at = door.url or f"http://{HOST}:{port}"
     running = start(folder, python, known, port=inner, shown_at=shown_at)
     assert running.url is not None

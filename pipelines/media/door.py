@@ -207,10 +207,7 @@ def build_door(
             headers=headers,
             content=await request.body(),
         )
-        try:
-            answer = await client.send(passed, stream=True)
-        except httpx.HTTPError:
-            return PlainTextResponse("Label Studio is down; run `flywheel annotate up`\n", 502)
+        answer = await client.send(passed, stream=True)
         changes = request.method in ("POST", "PUT", "PATCH", "DELETE")
         if changes and answer.is_success and _ANSWERS.fullmatch(request.url.path):
             await run_in_threadpool(answered)
@@ -221,8 +218,10 @@ def build_door(
         ]
         response: Response
         if page and _readable_page(answer.headers):
-            content = with_keys(await answer.aread())
-            await answer.aclose()
+            try:
+                content = with_keys(await answer.aread())
+            finally:
+                await answer.aclose()
             response = Response(content, answer.status_code)
             length = str(len(content)).encode()
         else:
@@ -241,6 +240,7 @@ def build_door(
     handlers: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
         MediaRefused: _refuse,
         EntryRefused: _refuse,
+        httpx.HTTPError: _away,
     }
     enter = entering(client, ledger, key, password_of=password_of, clock=clock)
     return Starlette(
@@ -260,6 +260,12 @@ def build_door(
 
 async def _refuse(_request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error}\n", 403, headers={"Cache-Control": "no-store"})
+
+
+async def _away(_request: Request, _error: Exception) -> Response:
+    """Say that Label Studio does not answer, whoever of us asked it."""
+    said = "Label Studio is down; run `flywheel annotate up`\n"
+    return PlainTextResponse(said, 502, headers={"Cache-Control": "no-store"})
 
 
 def _readable_page(headers: Mapping[str, str]) -> bool:
