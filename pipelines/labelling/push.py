@@ -12,11 +12,12 @@ from annotation.client import PAGE, LabelStudioClient
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.budgets import allowance
 from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, RETIRED, open_ledger, projects_of
-from pipelines.labelling.polling import numbered
+from pipelines.labelling.polling import numbered, task_counts
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 
 CHUNK: Final = 1000  # tasks a request
+_NAMED: Final = 5  # gone projects that a complaint lists
 
 
 def push_assignments(
@@ -36,7 +37,8 @@ def push_assignments(
     are found again by the assignment that each carries.
 
     Raises:
-        FlywheelError: the server is away or refuses; running again goes on where it stopped.
+        FlywheelError: the server is away or refuses; running again goes on where it stopped. Or
+            a labelling project is gone there; all others were sent their tasks then.
     """
     ledger = open_ledger(root)
     tell = advance or (lambda _done, _total: None)
@@ -45,10 +47,11 @@ def push_assignments(
         total = sum(len(each) for each in waiting.values())
         sent = 0
         tell(0, total)
+        there = task_counts(client, [project for project, planned in waiting.items() if planned])
         for project, planned in waiting.items():
-            if not planned:
+            if project not in there:
                 continue
-            if task_count(client, project) != known_tasks(ledger, project):
+            if there[project] != known_tasks(ledger, project):
                 found = recognise(ledger, client, project)
                 with transaction(ledger) as connection:
                     record_found(connection, project, found)
@@ -66,6 +69,8 @@ def push_assignments(
                 record_arrivals(ledger, [each.assignment_id for each in chunk], answer)
                 sent += len(chunk)
                 tell(sent, total)
+    lost = {project for project, planned in waiting.items() if planned} - set(there)
+    check_none_gone([row for row in projects_of(ledger) if row.project_id in lost])
     return sent
 
 
@@ -84,9 +89,18 @@ def _affordable(ledger: sa.Engine, *, now: datetime) -> dict[int, Sequence[sa.Ro
     return waiting
 
 
-def task_count(client: LabelStudioClient, project: int) -> int:
-    """Return how many tasks the server has in *project*."""
-    return int(client.request("GET", f"api/projects/{project}/")["task_number"])
+def check_none_gone(gone: Sequence[sa.Row[Any]]) -> None:
+    """Say what to do about labelling projects, rows of `projects_of`, that the server has no more.
+
+    Raises:
+        FlywheelError: there are any.
+    """
+    if gone:
+        named = ", ".join(f"{row.interface} of {row.annotator_id}" for row in gone[:_NAMED])
+        raise FlywheelError(
+            f"labelling projects are gone on the server: {named}; `flywheel annotate doctor` "
+            "names the command that makes them again"
+        )
 
 
 def known_tasks(ledger: sa.Engine, project: int) -> int:

@@ -30,7 +30,7 @@ from pipelines.labelling.polling import (
     record_reads,
     task_counts,
 )
-from pipelines.labelling.push import known_tasks, recognise, record_found
+from pipelines.labelling.push import check_none_gone, known_tasks, recognise, record_found
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 from pipelines.stores.enforcer import split_rows
@@ -65,15 +65,16 @@ def sync_answers(
         clock: UTC.
 
     Raises:
-        FlywheelError: the server is away or refuses; running again goes on where it stopped.
+        FlywheelError: the server is away or refuses; running again goes on where it stopped. Or
+            a labelling project is gone there; all others were read then.
     """
     ledger = open_ledger(root)
     counts = {ACCEPTED: 0, QUARANTINED: 0, DELETED: 0, "unchanged": 0}
     with locked(root / "labelling" / ".sync", exclusive=True):
         projects = projects_of(ledger)
         there = task_counts(client, [project.project_id for project in projects])
-        for number in (project.project_id for project in projects):
-            if there.get(number) != known_tasks(ledger, number):
+        for number, count in there.items():
+            if count != known_tasks(ledger, number):
                 # A push may be recording what it sent; its tasks are no strangers.
                 with locked(root / "labelling" / ".push", exclusive=True):
                     found = recognise(ledger, client, number)
@@ -81,6 +82,8 @@ def sync_answers(
                         record_found(connection, number, found)
                         counts[DELETED] += _follow_deletions(connection, number, found.tasks)
         for project in projects_of(ledger):  # again: some are to be read from the beginning now
+            if project.project_id not in there:
+                continue
             interface = interface_named(project.interface)
             changes = changes_of(ledger, client, project, thorough=thorough, now=clock())
             for tasks in changes.pages:
@@ -89,6 +92,7 @@ def sync_answers(
             move_cursor(ledger, project.project_id, changes)
         if thorough or counts[ACCEPTED] or counts[QUARANTINED] or counts[DELETED]:
             drop_loose(root, ledger)
+    check_none_gone([project for project in projects if project.project_id not in there])
     return Synced(
         accepted=counts[ACCEPTED],
         quarantined=counts[QUARANTINED],

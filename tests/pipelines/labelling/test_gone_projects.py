@@ -7,6 +7,7 @@ from test_edits_sync import TEXTS, Zone
 from annotation.client import ServerRefused
 from annotation.interfaces import interface_named
 from annotation.server import provision
+from data_contracts.errors import FlywheelError
 from pipelines.labelling.examination import _projects
 from pipelines.labelling.ledger import (
     ASSIGNMENTS,
@@ -15,9 +16,15 @@ from pipelines.labelling.ledger import (
     record_people,
     standing_of,
 )
+from pipelines.labelling.planning import Original, Question, Shown, plan_assignments
 from pipelines.labelling.push import push_assignments
 from pipelines.stores.catalogue_tables import transaction
 
+ANOTHER = Question(
+    task_id="t9", prompt="Which colour?",
+    first=Shown(generation_id="g9", modality="text", text="A disc."),
+    original=Original(tenant_id="studio", project_id="p", prompt_id="pr9"),
+)  # fmt: skip
 GONE, NEW = 0, 7  # the first annotator's project, and the one that stands in its place
 
 
@@ -30,6 +37,7 @@ def zone(tmp_path):
     made.answer(3, TEXTS[1])
     done = made.sync()
     assert (done.accepted, done.quarantined) == (2, 1)
+    made.server.gone.add(GONE)
     made.server.tasks = {n: t for n, t in made.server.tasks.items() if t["project"] != GONE}
     return made
 
@@ -79,6 +87,21 @@ def test_a_task_that_was_deleted_before_its_project_is_not_sent_again(zone):
         )
     renew(zone)
     assert push_assignments(zone.root, zone.server) == 0
+
+
+def test_a_gone_project_keeps_nobody_else_from_being_read_and_sent_to(zone):
+    before = zone.tables()[1].num_rows
+    zone.answer(4, TEXTS[0])
+    with pytest.raises(FlywheelError, match=r"gone on the server: edit_text of ann-1; .*doctor"):
+        zone.sync()
+    assert zone.tables()[1].num_rows > before, "what was read of the gone one stays"
+    plan_assignments(zone.ledger, "turn-002", [ANOTHER], overlap=2)
+    with pytest.raises(FlywheelError, match=r"gone on the server: edit_text of ann-1; .*doctor"):
+        push_assignments(zone.root, zone.server)
+    assert len(zone.server._of(1)) == 4
+    renew(zone)
+    assert push_assignments(zone.root, zone.server) == 2
+    assert zone.sync().deleted == 0
 
 
 class OneProject:
