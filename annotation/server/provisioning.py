@@ -48,8 +48,7 @@ class Provisioned:
 
 def provision(
     client: LabelStudioClient,
-    annotators: Sequence[str],
-    interfaces: Sequence[Interface],
+    seats: Mapping[str, Sequence[Interface]],
     *,
     password_of: Callable[[str], str],
     recorded: Mapping[tuple[str, str], int] | None = None,
@@ -62,17 +61,17 @@ def provision(
 
     Args:
         client: the lead's.
-        annotators: their ids; lower-case letters, digits, dot, dash, underscore.
-        interfaces: what they are to answer with.
+        seats: what each annotator is to answer with, by their id: lower-case letters, digits,
+            dot, dash, underscore.
         password_of: the password for an address, kept where only we can read it.
         recorded: annotator and interface -> the project that they had, whatever its title is now.
         advance: told how many of how many pieces stand.
 
     Raises:
-        FlywheelError: an id is not usable or named twice, or the server refuses.
+        FlywheelError: an id is not usable, or the server refuses.
     """
-    _check_names(annotators)
-    done, total = 0, len(annotators) * (1 + len(interfaces))
+    check_names(list(seats))
+    done, total = 0, sum(1 + len(interfaces) for interfaces in seats.values())
     tell = advance or (lambda _done, _total: None)
     tell(done, total)
     client.whoami()
@@ -80,7 +79,7 @@ def provision(
     projects = labelling_projects(client)
     people: list[Annotator] = []
     made: list[LabellingProject] = []
-    for name in annotators:
+    for name, interfaces in seats.items():
         address = f"{name}@{_DOMAIN}"
         password = password_of(address)
         if address not in users:
@@ -138,7 +137,12 @@ def project_title(annotator_id: str, interface: str) -> str:
     return f"{interface} for {annotator_id}"
 
 
-def _check_names(annotators: Sequence[str]) -> None:
+def check_names(annotators: Sequence[str]) -> None:
+    """Return if these can be annotators' ids.
+
+    Raises:
+        FlywheelError: one cannot, is named twice, or there are none.
+    """
     wrong = [name for name in annotators if not _NAME.fullmatch(name)]
     twice = sorted({name for name in annotators if annotators.count(name) > 1})
     if wrong or twice or not annotators:

@@ -30,6 +30,7 @@ from annotation.server import (
     stop,
 )
 from annotation.server.process import HOST, SERVER
+from annotation.server.provisioning import check_names
 from annotation.server.secrets import with_password
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.ledger import open_ledger, projects_of, record_people, record_server
@@ -39,6 +40,8 @@ from pipelines.stores.atomic import locked
 
 TOKEN: Final = "FLYWHEEL_LABEL_STUDIO_TOKEN"
 DOOR: Final = "door"  # the process that people reach; Label Studio stands behind it
+FIRST: Final = "annotator-1"  # seated where nobody is named or seated
+USUAL: Final = ("pair_image", "pair_text")  # what a newcomer answers with unless it is said
 Advance = Callable[[int, int], None]
 Bars = Callable[[str], Advance]
 
@@ -77,8 +80,8 @@ def bring_up(
 
     Args:
         root: the zone's folder; one server, database and set of keys each.
-        annotators: their ids.
-        interfaces: names such as *pair_image*.
+        annotators: their ids; none: who is seated already.
+        interfaces: names such as *pair_image*; none: what each of them has already.
         port: of our own server, on loopback.
         url: of an existing server; None starts our own.
         bars: draws progress.
@@ -88,7 +91,10 @@ def bring_up(
     Raises:
         FlywheelError: any step was refused; what was made before it stays and is kept.
     """
-    wanted = [interface_named(name) for name in interfaces]
+    seats = {
+        who: [interface_named(name) for name in names]
+        for who, names in seats_of(root, annotators, interfaces).items()
+    }
     folder = server_folder(root)
     with locked(root / "labelling" / ".up", exclusive=True), _staying(folder, outlives):
         inner = _own_port(root, folder) if url is None else None
@@ -105,8 +111,7 @@ def bring_up(
         record_server(ledger, client.url)
         made = provision(
             client,
-            annotators,
-            wanted,
+            seats,
             password_of=lambda address: with_password(folder, address)[1],
             recorded={
                 (row.annotator_id, row.interface): row.project_id for row in projects_of(ledger)
@@ -137,6 +142,30 @@ def bring_up(
         passwords=str(folder / "secrets.json"),
         links=links,
     )
+
+
+def seats_of(
+    root: Path, annotators: Sequence[str], interfaces: Sequence[str]
+) -> dict[str, Sequence[str]]:
+    """Return who is to answer with what: who and what is not named is taken as it stands.
+
+    So nobody is seated beside the others by somebody who only starts the server again.
+
+    Raises:
+        FlywheelError: a name cannot be one, or is named twice.
+    """
+    seated = _seated(root)
+    names = list(annotators) or sorted(seated) or [FIRST]
+    check_names(names)
+    return {name: list(interfaces) or seated.get(name) or list(USUAL) for name in names}
+
+
+def _seated(root: Path) -> dict[str, list[str]]:
+    people: dict[str, list[str]] = {}
+    if (root / "labelling").is_dir():
+        for row in projects_of(open_ledger(root)):
+            people.setdefault(row.annotator_id, []).append(row.interface)
+    return people
 
 
 def _record(root: Path, ledger: sa.Engine, made: Provisioned) -> None:
@@ -180,15 +209,11 @@ def service_status(root: Path) -> dict[str, Any]:
     """Say whether the zone's server answers, and who is on it."""
     found = server_status(server_folder(root))
     door = server_status(server_folder(root), DOOR)
-    people: dict[str, list[str]] = {}
-    if (root / "labelling").is_dir():
-        for row in projects_of(open_ledger(root)):
-            people.setdefault(row.annotator_id, []).append(row.interface)
     return {
         "state": found.state,
         "url": door.url or found.url,
         "pid": found.pid,
-        "annotators": people,
+        "annotators": _seated(root),
     }
 
 

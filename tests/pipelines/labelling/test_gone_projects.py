@@ -131,7 +131,7 @@ class OneProject:
 def test_a_project_is_made_again_only_when_the_server_has_it_no_more(recorded, number):
     server = OneProject(5, "for our best annotator")
     made = provision(
-        server, ["ann-1"], [interface_named("pair_text")],
+        server, {"ann-1": [interface_named("pair_text")]},
         password_of=lambda _: "x", recorded={("ann-1", "pair_text"): recorded},
     )  # fmt: skip
     assert [each.project_id for each in made.projects] == [number]
