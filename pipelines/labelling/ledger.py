@@ -47,7 +47,8 @@ ASSIGNMENTS: Final = sa.Table(
     sa.Column("right_blob", sa.String),
     sa.Column("is_gold", sa.Boolean, nullable=False, default=False),
     sa.Column("data", sa.JSON, nullable=False),  # what the server is sent
-    sa.Column("server_task", sa.Integer, unique=True),  # null: not known to have arrived
+    # Null: not known to have arrived. Below 0: gone, for the server gives its number to others.
+    sa.Column("server_task", sa.Integer, unique=True),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False),  # removed on the server
     sa.Index("assignments_by_project", "project_id", "server_task"),
 )
@@ -97,11 +98,6 @@ READS: Final = sa.Table(
     sa.Column("server_task", sa.Integer, primary_key=True),
     sa.Column("project_id", sa.Integer, nullable=False, index=True),
     sa.Column("updated_at", sa.String, nullable=False),  # of the task, when it was last judged
-)
-RETIRED: Final = sa.Table(
-    "retired",  # tasks that went with their labelling project, but not what was read of them
-    METADATA,
-    sa.Column("server_task", sa.Integer, primary_key=True),
 )
 GOLD: Final = sa.Table(
     "gold",
@@ -160,10 +156,6 @@ def record_people(
 ) -> None:
     """Record accounts and labelling projects; recording again changes nothing.
 
-    A project of another number stands in place of one that is gone on the server: what was read
-    there stays, and what was given and not answered is sent again. The caller lets nobody push or
-    sync meanwhile.
-
     Args:
         annotators: annotator_id, user_id, address.
         projects: project_id, annotator_id, interface.
@@ -173,10 +165,7 @@ def record_people(
     """
     with transaction(ledger) as connection:
         known = {r.annotator_id: r.user_id for r in connection.execute(sa.select(ANNOTATORS))}
-        placed = {
-            (r.annotator_id, r.interface): r.project_id
-            for r in connection.execute(sa.select(PROJECTS))
-        }
+        placed = {r.project_id for r in connection.execute(sa.select(PROJECTS.c.project_id))}
         for person in annotators:
             before = known.get(person["annotator_id"])
             if before is None:
@@ -187,44 +176,8 @@ def record_people(
                     "give the new person a new name"
                 )
         for project in projects:
-            old = placed.get((project["annotator_id"], project["interface"]))
-            if old is None:
+            if project["project_id"] not in placed:
                 connection.execute(sa.insert(PROJECTS).values(**project, strangers=0))
-            elif old != project["project_id"]:
-                _replace_project(connection, old, project["project_id"])
-
-
-def _replace_project(connection: sa.Connection, old: int, new: int) -> None:
-    """Let the project *new* stand in place of *old*, which the server has no more."""
-    # Its number changes while assignments name it.
-    connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-    for table in (READS, LOOKS):
-        connection.execute(sa.delete(table).where(table.c.project_id == old))
-    answered = sa.select(ANSWERS.c.server_task).where(
-        ANSWERS.c.project_id == old, ANSWERS.c.state != "deleted"
-    )
-    of_old = ASSIGNMENTS.c.project_id == old
-    connection.execute(
-        sa.update(ASSIGNMENTS)
-        .where(of_old, ~ASSIGNMENTS.c.deleted, ASSIGNMENTS.c.server_task.not_in(answered))
-        .values(server_task=None)
-    )
-    kept = sa.select(ASSIGNMENTS.c.server_task).where(
-        of_old, ASSIGNMENTS.c.server_task.is_not(None)
-    )
-    known = sa.select(RETIRED.c.server_task)
-    connection.execute(
-        sa.insert(RETIRED).from_select(
-            ["server_task"], kept.where(ASSIGNMENTS.c.server_task.not_in(known))
-        )
-    )
-    for table in (ASSIGNMENTS, ANSWERS):
-        connection.execute(sa.update(table).where(table.c.project_id == old).values(project_id=new))
-    connection.execute(
-        sa.update(PROJECTS)
-        .where(PROJECTS.c.project_id == old)
-        .values(project_id=new, read_to=None, strangers=0)
-    )
 
 
 def projects_of(ledger: sa.Engine) -> Sequence[sa.Row[Any]]:

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from annotation.client import PAGE, LabelStudioClient
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.budgets import allowance
-from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, RETIRED, open_ledger, projects_of
+from pipelines.labelling.deletions import give_way
+from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, open_ledger, projects_of
 from pipelines.labelling.polling import numbered, task_counts
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
@@ -107,8 +108,7 @@ def known_tasks(ledger: sa.Engine, project: int) -> int:
     """Return how many tasks of *project* we know to be on the server, strangers included."""
     ours = sa.select(sa.func.count()).where(
         ASSIGNMENTS.c.project_id == project,
-        ASSIGNMENTS.c.server_task.is_not(None),
-        ASSIGNMENTS.c.server_task.not_in(sa.select(RETIRED.c.server_task)),
+        ASSIGNMENTS.c.server_task > 0,
         ~ASSIGNMENTS.c.deleted,
     )
     others = sa.select(PROJECTS.c.strangers).where(PROJECTS.c.project_id == project)
@@ -147,9 +147,9 @@ def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> Fou
     arrived: dict[str, int] = {}
     spare, strangers = [], 0
     for task, assignment in sorted(there.items()):
-        if task in placed:
-            continue
         row = ours.get(assignment)
+        if task in placed and (row is None or row.server_task == task):
+            continue
         if row is None:
             strangers += 1
         elif row.server_task is None and assignment not in arrived:
@@ -163,6 +163,7 @@ def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> Fou
 
 def record_found(connection: sa.Connection, project: int, found: Found) -> None:
     """Record what of *project* arrived and how much is strange; the sync follows deletions."""
+    give_way(connection, list(found.arrived.values()))
     for assignment, task in found.arrived.items():
         connection.execute(_arrival(assignment, task))
     connection.execute(
@@ -208,6 +209,7 @@ def record_arrivals(ledger: sa.Engine, chunk: Sequence[str], answer: Mapping[str
         .values(server_task=sa.bindparam("task"))
     )
     with transaction(ledger) as connection:
+        give_way(connection, tasks)
         connection.execute(
             update, [{"which": w, "task": t} for w, t in zip(chunk, tasks, strict=True)]
         )

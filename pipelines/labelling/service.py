@@ -33,6 +33,7 @@ from annotation.server.process import HOST, SERVER
 from annotation.server.provisioning import check_names
 from annotation.server.secrets import with_password
 from data_contracts.errors import FlywheelError
+from pipelines.labelling.deletions import replace_projects
 from pipelines.labelling.ledger import open_ledger, projects_of, record_people, record_server
 from pipelines.labelling.ledger import server_of as ledger_server
 from pipelines.media.signing import entry_path, zone_key
@@ -172,18 +173,19 @@ def _record(root: Path, ledger: sa.Engine, made: Provisioned) -> None:
     """Record who and what stands on the server, while nobody pushes or syncs."""
     desk = root / "labelling"
     with locked(desk / ".sync", exclusive=True), locked(desk / ".push", exclusive=True):
+        projects = [
+            {"project_id": p.project_id, "annotator_id": p.annotator_id, "interface": p.interface}
+            for p in made.projects
+        ]
+        replace_projects(ledger, projects)
         record_people(
             ledger,
             [
                 {"annotator_id": a.annotator_id, "user_id": a.user_id, "address": a.address}
                 for a in made.annotators
             ],
-            [
-                {"project_id": p.project_id, "annotator_id": p.annotator_id,
-                 "interface": p.interface}
-                for p in made.projects
-            ],
-        )  # fmt: skip
+            projects,
+        )
 
 
 @contextlib.contextmanager

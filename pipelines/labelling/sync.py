@@ -20,13 +20,13 @@ from annotation.interfaces import Interface, interface_named
 from annotation.results import Assignment, EditedVersion, ResultRefused, rows_of_answer
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
+from pipelines.labelling.deletions import DELETED, follow_deletions, tombstone
 from pipelines.labelling.edits import edited_in, record_edits, store_texts, tenants_of
-from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, RETIRED, open_ledger, projects_of
+from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, open_ledger, projects_of
 from pipelines.labelling.loose_texts import drop_loose
 from pipelines.labelling.polling import (
     changes_of,
     move_cursor,
-    read_anew,
     record_reads,
     task_counts,
 )
@@ -35,7 +35,7 @@ from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 from pipelines.stores.enforcer import split_rows
 
-ACCEPTED, QUARANTINED, DELETED = "accepted", "quarantined", "deleted"
+ACCEPTED, QUARANTINED = "accepted", "quarantined"
 _SECOND: Final = "a second answer to one task; the first one counts"
 
 
@@ -80,7 +80,7 @@ def sync_answers(
                     found = recognise(ledger, client, number)
                     with transaction(ledger) as connection:
                         record_found(connection, number, found)
-                        counts[DELETED] += _follow_deletions(connection, number, found.tasks)
+                        counts[DELETED] += follow_deletions(connection, number, found.tasks)
         for project in projects_of(ledger):  # again: some are to be read from the beginning now
             if project.project_id not in there:
                 continue
@@ -173,7 +173,7 @@ def _take(
             columns = [{k: v for k, v in each.items() if k != "edited"} for each in fresh]
             connection.execute(sa.insert(ANSWERS), columns)
         record_edits(connection, replaced, fresh)
-        _tombstone(connection, gone)
+        tombstone(connection, gone)
         # Strangers are read again: one may turn out to be ours.
         ours = [task for task in tasks if int(task["id"]) in given]
         record_reads(connection, project.project_id, ours)
@@ -243,51 +243,6 @@ def _hold_to_contract(judged: Sequence[dict[str, Any]]) -> None:
     for each in judged:
         if any(row["annotation_id"] in broken for row in each["rows"]):
             each.update(state=QUARANTINED, reason="a row breaks the annotation contract", rows=[])
-
-
-def _follow_deletions(connection: sa.Connection, project: int, there: frozenset[int]) -> int:
-    """Record which tasks of *project* are gone and which are back; return how many answers went.
-
-    What is gone takes its answers along, in the transaction that says so. What is back, since it
-    was only not listed for a while, is as if it had never been read.
-    """
-    of_project = (
-        ASSIGNMENTS.c.project_id == project,
-        ASSIGNMENTS.c.server_task.is_not(None),
-        ASSIGNMENTS.c.server_task.not_in(sa.select(RETIRED.c.server_task)),
-    )
-    rows = connection.execute(
-        sa.select(ASSIGNMENTS.c.server_task, ASSIGNMENTS.c.deleted).where(*of_project)
-    ).all()
-    gone = [row.server_task for row in rows if not row.deleted and row.server_task not in there]
-    back = [row.server_task for row in rows if row.deleted and row.server_task in there]
-    turned = [{"task": task, "gone": True} for task in gone]
-    turned += [{"task": task, "gone": False} for task in back]
-    if turned:
-        connection.execute(
-            sa.update(ASSIGNMENTS)
-            .where(ASSIGNMENTS.c.server_task == sa.bindparam("task"))
-            .values(deleted=sa.bindparam("gone")),
-            turned,
-        )
-    if back:
-        read_anew(connection, project, back)
-    of_gone = sa.select(ASSIGNMENTS.c.server_task).where(*of_project, ASSIGNMENTS.c.deleted)
-    lost = sa.select(ANSWERS.c.server_annotation).where(
-        ANSWERS.c.server_task.in_(of_gone), ANSWERS.c.state != DELETED
-    )
-    numbers = list(connection.execute(lost).scalars())
-    _tombstone(connection, numbers)
-    return len(numbers)
-
-
-def _tombstone(connection: sa.Connection, numbers: Sequence[int]) -> None:
-    connection.execute(
-        sa.update(ANSWERS)
-        .where(ANSWERS.c.server_annotation.in_(list(numbers)))
-        .values(state=DELETED, reason=None, rows=[])
-    )
-    record_edits(connection, numbers, [])
 
 
 def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from small_server import edited
 from test_edits_sync import TEXTS, Zone
 
 from pipelines.labelling import push as push_module
@@ -77,3 +78,40 @@ def test_what_a_push_finds_gone_takes_its_answers_along_at_the_next_sync(zone, t
     assert push_assignments(zone.root, zone.server) == 2
     assert zone.sync().deleted == 1
     assert zone.tables() == zone.fresh(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("noticed", [True, False], ids=["noticed before", "not noticed"])
+def test_a_number_that_the_server_gives_again_is_another_task(zone, tmp_path, noticed):
+    """Label Studio on SQLite numbers an imported task after the highest that there is."""
+    whose = {task: row for task, _, row in zone.given}
+    number = zone.given[2][0]
+    del zone.server.tasks[number]
+    if noticed:
+        assert zone.sync().deleted == 1
+    zone.server._new = numbered_again(zone.server, number)
+    more = Question(
+        task_id="t9", prompt="Which colour?",
+        first=Shown(generation_id="g9", modality="text", text="A disc."),
+        original=Original(tenant_id="studio", project_id="p", prompt_id="pr9"),
+    )  # fmt: skip
+    plan_assignments(zone.ledger, "turn-002", [more], overlap=1)
+    assert push_assignments(zone.root, zone.server) == 1
+    assert push_assignments(zone.root, zone.server) == 0, "what is gone is not sent again"
+    zone.sync()
+    assert states(zone) == ["accepted", "accepted", "deleted"]
+    told = {row["task_id"] for row in zone.tables()[1].to_pylist()}
+    assert told == {whose[zone.given[at][0]].task_id for at in (0, 1)}
+    zone.server.answer(number, zone.server.tasks[number]["project"], edited(TEXTS[1]))
+    assert zone.sync().accepted == 1
+    assert zone.tables() == zone.fresh(tmp_path / "fresh")
+
+
+def numbered_again(server, number):
+    """Import as the server does: under a number that is free again."""
+
+    def new(project, data):
+        server.tasks[number] = {"id": number, "project": project, "data": data, "annotations": []}
+        server._touch(number)
+        return number
+
+    return new

@@ -8,6 +8,7 @@ from annotation.client import ServerRefused
 from annotation.interfaces import interface_named
 from annotation.server import provision
 from data_contracts.errors import FlywheelError
+from pipelines.labelling.deletions import replace_projects
 from pipelines.labelling.examination import _projects
 from pipelines.labelling.ledger import (
     ASSIGNMENTS,
@@ -45,6 +46,7 @@ def zone(tmp_path):
 def renew(zone):
     people = [{"annotator_id": "ann-1", "user_id": 0, "address": "ann-1"}]
     project = {"project_id": NEW, "annotator_id": "ann-1", "interface": "edit_text"}
+    replace_projects(zone.ledger, [project])
     record_people(zone.ledger, people, [project])
 
 
