@@ -51,7 +51,10 @@ EVENTS: Final = Source(
 )  # fmt: skip
 GENERATIONS: Final = Source(
     what="generations",
-    schema=_only(GENERATION, "generation_id", "prompt_id", "model_release"),
+    # Where all events are of one tenant, generations need not say whose they are.
+    schema=_only(GENERATION, "generation_id", "prompt_id", "model_release").append(
+        pa.field("tenant_id", pa.string())
+    ),
     name="generation_id",
 )
 ANNOTATIONS: Final = Source(

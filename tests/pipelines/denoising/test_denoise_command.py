@@ -208,12 +208,10 @@ def test_a_missing_path_and_an_out_that_is_a_file_are_one_sentence(flywheel, sma
 
 def test_one_tenant_gives_no_more_than_its_share(flywheel, tmp_path):
     tables = studio()
-    at = tables.events.schema.get_field_index("tenant_id")
-    big = [
-        "small" if user in ("u000", "u001") else "big"
-        for user in tables.events["user_id"].to_pylist()
-    ]
-    tables.events = tables.events.set_column(at, "tenant_id", pa.array(big))
+    for name in ("events", "generations"):
+        ids = getattr(tables, name)["generation_id"].to_pylist()
+        owner = pa.array(["small" if n < "g0008" else "big" for n in ids])
+        setattr(tables, name, changed(getattr(tables, name), "tenant_id", owner))
     words = [*write_studio(tables, tmp_path), "--out", tmp_path / "o", "--json"]
     code, out, _ = flywheel("denoise", *words, "--tenant-share", "0.5")
     assert code == 0

@@ -65,7 +65,7 @@ def group(rng, *, members=4, told=20):
 def test_a_group_told_what_to_praise_is_found_and_counts_as_one():
     rng = np.random.default_rng(1)
     table = shown(crowd(rng) + group(rng))
-    assert find_groups(table) == {"x0": 0, "x1": 0, "x2": 0, "x3": 0}
+    assert find_groups(table) == {(f"x{n}", "t"): 0 for n in range(4)}
     weighed = weigh(table, generations())
     weight = weighed.table["weight"].to_numpy()
     inside = np.array([u.startswith("x") for u in table["user_id"].to_pylist()])
@@ -97,16 +97,18 @@ def test_who_praises_one_release_alone_counts_for_nothing():
     sided = [("b0", n, n % 2 == 1) for n in range(40)]
     leaning = [("b1", n, bool(rng.random() < (0.7 if n % 2 else 0.25))) for n in range(40)]
     table = shown(crowd(rng) + sided + leaning)
-    assert find_one_sided(table, generations()) == ["b0"]
+    assert find_one_sided(table, generations()) == [("b0", "t")]
     weighed = weigh(table, generations())
-    assert weighed.reasons.to_pylist() == [{"user_id": "b0", "reason": "one_sided", "group": None}]
+    assert weighed.reasons.to_pylist() == [
+        {"user_id": "b0", "tenant_id": "t", "reason": "one_sided", "group": None}
+    ]
     assert drop_counts(weighed.drops) == {"one_sided": 40}
     assert find_one_sided(table, generations().drop_columns(["model_release"])) == []
     names = generations()["model_release"].to_pylist()
     nameless = pa.array([name if name == "r0" else None for name in names], pa.string())
     place = generations().column_names.index("model_release")
     unnamed = generations().set_column(place, "model_release", nameless)
-    assert find_one_sided(table, unnamed) == ["b0"], "what has no release is one of its own"
+    assert find_one_sided(table, unnamed) == [("b0", "t")], "what has no release is one of its own"
 
 
 def test_nobody_gives_more_than_the_cap():
