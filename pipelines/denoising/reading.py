@@ -52,7 +52,7 @@ EVENTS: Final = Source(
 GENERATIONS: Final = Source(
     what="generations",
     # Where all events are of one tenant, generations need not say whose they are.
-    schema=_only(GENERATION, "generation_id", "prompt_id", "model_release").append(
+    schema=_only(GENERATION, "generation_id", "prompt_id", "model_release", "skill_id").append(
         pa.field("tenant_id", pa.string())
     ),
     name="generation_id",

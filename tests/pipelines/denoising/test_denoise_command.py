@@ -206,6 +206,38 @@ def test_a_missing_path_and_an_out_that_is_a_file_are_one_sentence(flywheel, sma
     assert "does not exist" in err
 
 
+@pytest.mark.parametrize("limit", [[], ["--memory-limit", "16MB"], ["--all-pairs"]])
+def test_generations_under_different_skills_are_no_pair(flywheel, tmp_path, limit):
+    """Six say that g1 is better than g2, but their guidance differs; g2 and g3 share theirs."""
+    generations = pa.table(
+        {
+            "generation_id": ["g1", "g2", "g3"], "tenant_id": ["t"] * 3, "project_id": ["p"] * 3,
+            "prompt_id": ["q"] * 3, "model_release": ["r"] * 3, "modality": ["text"] * 3,
+            "skill_id": ["k1", "k2", "k2"],
+        }
+    )  # fmt: skip
+    rivals = ["g2"] * 6 + ["g3"] * 6
+    annotations = pa.table(
+        {
+            "annotation_id": [f"n{n}" for n in range(12)], "task_id": [f"k{n}" for n in range(12)],
+            "annotator_id": [f"a{n % 6}" for n in range(12)], "kind": ["comparison"] * 12,
+            "generation_id": ["g1"] * 6 + ["g2"] * 6, "other_generation_id": rivals,
+            "aspect": ["overall"] * 12, "value": [2.0] * 12,
+        }
+    )  # fmt: skip
+    tables = studio(prompts=1, shown=1)
+    tables.events = tables.events.slice(0, 0)
+    tables.generations, tables.annotations = generations, annotations
+    words = [*write_studio(tables, tmp_path), *limit, "--out", tmp_path / "o", "--json"]
+    code, out, _ = flywheel("denoise", *words)
+    assert code == 0
+    assert {"stage": "preferences", "reason": "other_skill", "rows": 2} in json.loads(out)["drops"]
+    pairs = pq.read_table(tmp_path / "o" / "pairs.parquet")
+    assert pairs.select(["chosen_id", "rejected_id"]).to_pylist() == [
+        {"chosen_id": "g2", "rejected_id": "g3"}
+    ]
+
+
 def test_one_tenant_gives_no_more_than_its_share(flywheel, tmp_path):
     tables = studio()
     for name in ("events", "generations"):
