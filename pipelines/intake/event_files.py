@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from data_contracts.errors import ContractError, FlywheelError
 from data_contracts.schemas import EVENT
 from pipelines.intake.limits import DEFAULT_LIMITS, IntakeLimits
+from pipelines.intake.parquet_rows import rows_up_to
 from pipelines.intake.raw_events import (
     NEEDED,
     RAW_EVENT,
@@ -102,14 +103,16 @@ def _read_parquet(file: Path, room: int, limits: IntakeLimits) -> pa.Table:
     try:
         with pq.ParquetFile(file) as parquet:
             _require_columns(file, parquet.schema_arrow.names)
-            meta = parquet.metadata
-            _require_room(file, meta.num_rows, room, limits)
-            unpacked = sum(meta.row_group(n).total_byte_size for n in range(meta.num_row_groups))
-            if unpacked > limits.file_bytes:
-                raise FlywheelError(f"{file}: unpacks to {unpacked:,} bytes, more than allowed")
+            _require_room(file, parquet.metadata.num_rows, room, limits)
             known = [name for name in EVENT.names if name in parquet.schema_arrow.names]
-            table = parquet.read(columns=known)
-            table.validate(full=True)  # finds text that is not UTF-8
+            # Rows of the largest size allowed fill the cap, no more, before it is looked at.
+            at_once = max(limits.file_bytes // limits.row_bytes, 1)
+            table = rows_up_to(parquet, known, most_bytes=limits.file_bytes, at_once=at_once)
+            if table is None:
+                raise FlywheelError(
+                    f"{file}: unpacks to more than the {limits.file_bytes:,} bytes allowed; "
+                    "split it"
+                )
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
