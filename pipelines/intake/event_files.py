@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -185,8 +186,7 @@ def _read_csv(file: Path, room: int, limits: IntakeLimits) -> pa.Table:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         records = _csv_records(file, stream)
         header = next(records, None) or []
-        if repeated := sorted({each for each in header if header.count(each) > 1}):
-            raise ContractError(f"{file}: the header repeats {', '.join(repeated)}")
+        _refuse_repeats(file, header)
         _require_columns(file, header)
         places = {name: header.index(name) for name in EVENT.names if name in header}
         chunks = []
@@ -252,6 +252,19 @@ def _require_columns(file: Path, names: Sequence[str] | set[str]) -> None:
     if missing := [name for name in NEEDED if name not in names]:
         word = "column" if len(missing) == 1 else "columns"
         raise ContractError(f"{file}: {word} {', '.join(missing)} missing from every row")
+
+
+def _refuse_repeats(file: Path, header: Sequence[str]) -> None:
+    """Refuse a header that repeats a name; if it is a row of values, they stay unsaid."""
+    repeated = {name for name, times in Counter(header).items() if times > 1}
+    if not repeated:
+        return
+    said = [name for name in EVENT.names if name in repeated]
+    if strange := len(repeated.difference(said)):
+        said.append(f"{strange} name{'s that are' if strange > 1 else ' that is'} no event's")
+    raise ContractError(
+        f"{file}: the header repeats {', '.join(said)}; name each column once, in the first line"
+    )
 
 
 def _require_room(file: Path, rows: int, room: int, limits: IntakeLimits) -> None:

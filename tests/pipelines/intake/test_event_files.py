@@ -254,6 +254,25 @@ def test_a_header_that_repeats_a_name_is_refused(tmp_path: Path) -> None:
         read_events(file)
 
 
+def test_a_first_row_that_stands_for_the_header_is_never_printed(tmp_path: Path) -> None:
+    """Without a header the first row is taken for one, and somebody's values may repeat."""
+    file = write_csv(tmp_path / "e.csv", [row(user_id="my secret", session_id="my secret")])
+    file.write_text(file.read_text().partition("\n")[2])
+    with pytest.raises(ContractError, match="repeats 3 names that are no event's") as error:
+        read_events(file)
+    assert "secret" not in _one_sentence(error)
+    assert "t_1" not in _one_sentence(error)
+
+
+def test_a_repeated_column_that_nobody_asked_for_is_counted_beside_one_that_is_named(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "e.csv"
+    file.write_text("kind,note,kind,note,other\n1,2,3,4,5\n")
+    with pytest.raises(ContractError, match="repeats kind, 1 name that is no event's; name"):
+        read_events(file)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
