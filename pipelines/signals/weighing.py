@@ -28,7 +28,7 @@ class WeighingSettings:
     alike: float = 0.5  # of what two users saw and praised, how much both surely praised
     user_share: float = 0.01  # of all evidence that one user may give ...
     user_floor: int = 500  # ... but never fewer exposures than this
-    tenant_share: float = 1.0  # of all evidence that one tenant may give, where several do
+    tenant_share: float = 1.0  # of the evidence that remains, that one tenant may give
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -147,8 +147,11 @@ def weigh_rows(
         scale("user_cap", _capped(of_row, weight * times, cap))
     several = len(users.tenants) > 1
     if "tenant_cap" not in settings.keep and several and settings.tenant_share < 1:
-        cap = settings.tenant_share * (weight * times).sum()
-        scale("tenant_cap", _capped((users.code % len(users.tenants))[of_row], weight * times, cap))
+        owner = (users.code % len(users.tenants))[of_row]
+        evidence = np.where(heldout, 0.0, weight * times)
+        given = np.bincount(owner, weights=evidence, minlength=len(users.tenants))
+        cap = remaining_cap(given.astype(np.float64), settings.tenant_share)
+        scale("tenant_cap", _capped(owner, evidence, cap))
     counts = {reason: round(rows) for reason, rows in lost.items()}
     reasons = pa.table(
         {
@@ -161,10 +164,34 @@ def weigh_rows(
     return RowWeights(weight, drops_table("weighing", counts), reasons)
 
 
+def remaining_cap(total: FloatArray, share: float) -> float:
+    """Return the largest cap with which nobody gives more than *share* of what then remains.
+
+    The k who give most are cut to c, which is *share* of k times c and all that the others give.
+    Of n who give anything somebody gives 1 / n at least: under a smaller *share* all are cut to
+    what the least of them gives.
+
+    Args:
+        total: (n,) what each gives, >= 0.
+        share: in (0, 1).
+
+    Example:
+        >>> remaining_cap(np.array([900.0, 60.0, 40.0]), 0.5)
+        100.0
+    """
+    least = np.sort(total[total > 0])
+    most, rest = least[::-1], np.cumsum(least)[::-1]  # of the k-th, and of all from there on
+    for k in range(len(most)):
+        open_share = 1.0 - share * k
+        if open_share > 0 and most[k] * open_share <= share * rest[k]:
+            return float(share * rest[k] / open_share)
+    return float(most[-1]) if len(most) else 0.0
+
+
 def _capped(owner: IntArray, weight: FloatArray, cap: float) -> FloatArray:
     """Return the factor by which each row is scaled so that no *owner* weighs more than *cap*."""
     if len(owner) == 0:
         return np.ones(0)
     total = np.bincount(owner, weights=weight)
-    factor = np.minimum(1.0, cap / np.maximum(total, cap))
+    factor = np.where(total > cap, cap / np.maximum(total, 1e-300), 1.0)
     return factor[owner].astype(np.float64)

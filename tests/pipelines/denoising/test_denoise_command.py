@@ -249,9 +249,11 @@ def test_one_tenant_gives_no_more_than_its_share(flywheel, tmp_path):
     assert code == 0
     [capped] = [row for row in json.loads(out)["drops"] if row["reason"] == "tenant_cap"]
     users = pq.read_table(tmp_path / "o" / "users.parquet")
-    shown = sum(n for n in users["exposures"].to_pylist() if n)
-    # The cap is a share of what there was, whatever the others give.
-    assert 0 < capped["rows"] < shown / 2
+    given = {"big": 0.0, "small": 0.0}
+    for row in users.to_pylist():
+        given[row["tenant_id"]] += row["exposures"] * row["weight"]
+    assert given["big"] == pytest.approx(given["small"]), "half of what remains, not of all"
+    assert capped["rows"] == 2000 - 2 * round(given["small"])
     code, _, err = flywheel("denoise", *words, "--tenant-share", "0")
     assert code == MISTAKE
     assert "tenant_share is 0.0" in err

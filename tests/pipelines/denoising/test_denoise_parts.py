@@ -17,7 +17,7 @@ from pipelines.denoising import DenoiseSettings, denoise, preview_denoise
 from pipelines.denoising.bins import MemoryPlan
 from pipelines.preferences import click_model, firmness, intent, sampling
 from pipelines.preferences.partitions import count_in_shards
-from pipelines.signals import ExposureSettings
+from pipelines.signals import ExposureSettings, WeighingSettings
 
 LIMIT = 16_000_000
 
@@ -91,7 +91,10 @@ def test_parts_on_disk_give_the_pairs_of_one_table_in_memory(
     monkeypatch.setattr(firmness, "PLENTY", plenty)  # below it, firmness is tried in memory
     monkeypatch.setattr(sampling, "MOST", most)  # above it, a fit begins on a sample
     w = messy()
-    settings = DenoiseSettings(all_pairs=every, signals=ExposureSettings(heldout_users=heldout))
+    settings = DenoiseSettings(
+        all_pairs=every, signals=ExposureSettings(heldout_users=heldout),
+        weighing=WeighingSettings(tenant_share=0.3 if every else 1.0),
+    )  # fmt: skip
     whole = denoise(w.events, w.generations, w.annotations, gold=w.gold, settings=settings)
     parted = denoise(
         w.events, w.generations, w.annotations, gold=w.gold,
