@@ -99,23 +99,22 @@ def gold_accuracy(annotations: pa.Table, gold: pa.Table) -> pa.Table:
     return pa.table(columns, schema=GOLD_ACCURACY)
 
 
-def checked_gold(rows: pa.Table) -> pa.Table:
+def checked_gold(rows: pa.Table, *, source: str = "gold") -> pa.Table:
     """Return *rows* as `GOLD`: pairs seen from the smaller id, one answer a question.
 
+    Args:
+        rows: as somebody wrote them.
+        source: what a complaint calls them, such as the name of their file.
+
     Raises:
-        ContractError: a column is missing, a question has two answers, a pair is of one
-            generation, or a value is none.
+        ContractError: a column is missing or of another type, a question has two answers, a pair
+            is of one generation, or a value is none.
     """
     missing = [name for name in ("generation_id", "aspect", "value") if name not in
                rows.column_names]  # fmt: skip
     if missing:
-        raise ContractError(f"gold: column {', '.join(missing)} missing; add it")
-    columns = {
-        field.name: rows[field.name].cast(field.type)
-        if field.name in rows.column_names
-        else pa.nulls(rows.num_rows, field.type)
-        for field in GOLD
-    }
+        raise ContractError(f"{source}: column {', '.join(missing)} missing; add it")
+    columns = {field.name: _typed(rows, field, source) for field in GOLD}
     columns["other_generation_id"] = pc.if_else(
         pc.equal(columns["other_generation_id"], ""), None, columns["other_generation_id"]
     )
@@ -124,14 +123,27 @@ def checked_gold(rows: pa.Table) -> pa.Table:
         if None in (row["generation_id"], row["aspect"], row["value"]) or not np.isfinite(
             row["value"]
         ):
-            raise ContractError(f"gold: row {place} lacks a generation, an aspect or a value")
+            raise ContractError(f"{source}: row {place} lacks a generation, an aspect or a value")
         if row["generation_id"] == row["other_generation_id"]:
-            raise ContractError(f"gold: row {place} compares a generation with itself")
+            raise ContractError(f"{source}: row {place} compares a generation with itself")
     turned = _small_first(table)
     keys = list(zip(*(turned[name].to_pylist() for name in _KEY), strict=True))
     if twice := len(keys) - len(set(keys)):
-        raise ContractError(f"gold: {twice} questions are answered twice; keep one answer each")
+        raise ContractError(f"{source}: {twice} questions are answered twice; keep one answer each")
     return turned.sort_by([(name, "ascending") for name in _KEY])
+
+
+def _typed(rows: pa.Table, field: pa.Field, source: str) -> pa.ChunkedArray | pa.Array:
+    if field.name not in rows.column_names:
+        return pa.nulls(rows.num_rows, field.type)
+    try:
+        return rows[field.name].cast(field.type)
+    except pa.ArrowException:
+        # Arrow's own words quote what stands there.
+        kind = "numbers" if pa.types.is_floating(field.type) else "text"
+        raise ContractError(
+            f"{source}: column {field.name} holds something else than {kind}; correct it"
+        ) from None
 
 
 def _small_first(rows: pa.Table) -> pa.Table:

@@ -105,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--head-learning-rate", type=float, default=5e-3)
+    parser.add_argument("--other-prompts", type=int, default=AspectConfig().other_prompts)
     parser.add_argument(
         "--validate-by", choices=["text", "meaning"], default="text",
         help="which prompts the calibration is fitted on: of other texts, or of other meanings",
@@ -145,6 +146,7 @@ def measure(seed: int, told: argparse.Namespace) -> dict[str, Any]:
     config = AspectConfig(
         max_steps=told.steps, learning_rate=told.learning_rate,
         head_learning_rate=told.head_learning_rate, device="cpu", seed=seed,
+        other_prompts=told.other_prompts,
     )  # fmt: skip
     run = train_aspects(bundle, backbone=backbone, config=config, watch=Watch(progress=_say))
     overall = StudioBundle(

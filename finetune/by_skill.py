@@ -1,18 +1,16 @@
 """What was measured of a candidate beside the champion, skill by skill."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
 from data_contracts.errors import ShapeError
 from finetune.compare import mean_scores
+from finetune.config import FEWEST
 from finetune.evaluate import win_shares
 from finetune.measured import Comparison, SkillFigures
 from reward_models.interval import Interval, cluster_bootstrap
 from reward_models.preferences import FloatArray
-
-FEWEST: Final = 10  # prompts below which an interval over prompts says nothing
 
 
 def figures_by_skill(

@@ -1,8 +1,12 @@
 """How a policy is trained; no torch, so that settings and pages can read it for free."""
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from reward_models.config import TrainingConfig
+
+FEWEST: Final = 10  # prompts below which an interval over prompts says nothing
 
 
 class PolicyConfig(TrainingConfig):
@@ -32,6 +36,8 @@ class ReleaseGate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # Prompts that must have been measured. Fewer than FEWEST are for simulated evidence alone.
+    min_prompts: int = Field(default=FEWEST, ge=2)
     min_win_rate: float = Field(default=0.5, ge=0, le=1)  # the interval's lower end lies above it
     aspects: tuple[str, ...] = ("overall",)  # that must have been measured, or nothing is released
     # How far below a half the lower end of any other measured aspect's win rate may reach.
@@ -39,7 +45,7 @@ class ReleaseGate(BaseModel):
     max_validity_drop: float = Field(default=0.01, ge=0, le=1)  # share of samples
     max_diversity_drop: float = Field(default=0.10, ge=0, le=1)  # share of the champion's
     max_kl: float | None = Field(default=None, gt=0)  # nats a token; None: no cap
-    # On real evidence, people compare blindly before anything is released.
+    # On real evidence, people compare blindly before anything is released; FEWEST or more.
     min_human_prompts: int = Field(default=30, ge=2)
     min_human_win: float = Field(default=0.5, ge=0, le=1)  # the lower end lies above it
     # How much more often than people do the reward model may surely prefer the candidate.

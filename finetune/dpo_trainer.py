@@ -145,13 +145,16 @@ class PairCollator:
         pairs = np.array([example["row"] for example in examples], np.int64)
         chosen, rejected = self.rows.chosen[pairs], self.rows.rejected[pairs]
         ids, completion = self.sequences.padded(np.concatenate([chosen, rejected]))
-        weight = self.rows.weight[pairs]
-        tokens = weight * self.sequences.completion_lengths(chosen)
+        weight, target = self.rows.weight[pairs], self.rows.target[pairs]
+        # Where people split there is little to imitate, and nothing where they split evenly.
+        imitated = weight * np.maximum(2 * target - 1, 0.0)
+        tokens = imitated * self.sequences.completion_lengths(chosen)
         batch = {
             "input_ids": ids,
             "labels": ids.masked_fill(~completion, -100),
-            "target": _float(self.rows.target[pairs]),
+            "target": _float(target),
             "weight": _float(weight),
+            "imitated": _float(imitated),
             "totals": _float(np.array([weight.sum(), tokens.sum()])),
         }
         if self.reference is not None:
@@ -167,12 +170,13 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
     """TRL's DPO with a target p and a weight w for every pair.
 
     loss = sum w * -(p log sigma(d) + (1 - p) log sigma(-d)) / sum w
-         + sft_weight * sum w * NLL(chosen) / sum w * tokens(chosen)
+         + sft_weight * sum v * NLL(chosen) / sum v * tokens(chosen)
          + grammar_weight * sum w * (lost(chosen) + lost(rejected)) / 2 sum w
 
-    with d = beta * ((logp - ref)[chosen] - (logp - ref)[rejected]); the sums run over a whole
-    step, over its parts and over all processes. The second term is TRL's `sft` loss: a mean over
-    the chosen completions' tokens, not over sequences. With equal weights, p = 1 and no third term
+    with d = beta * ((logp - ref)[chosen] - (logp - ref)[rejected]) and v = w * max(2 p - 1, 0), as
+    SFT weighs what it imitates. The sums run over a whole step, over its parts and over all
+    processes. The second term is TRL's `sft` loss: a mean over the chosen completions' tokens, not
+    over sequences. With equal weights, p = 1 and no third term
     this is TRL's loss_type=["sigmoid", "sft"]. *lost* is what `GrammarMass` says.
 
     With *choice_below* under 1, logp and ref in d are sums over those tokens alone to which the
@@ -269,7 +273,8 @@ class WeightedDPOTrainer(OrderedRows, DPOTrainer):
         rejected_reward = self.beta * (rejected - inputs["ref_rejected_logps"])
         margin = chosen_reward - rejected_reward
         preference = logistic_sum(margin, inputs["target"], inputs["weight"]) / pairs
-        imitation = -(inputs["weight"] * whole).sum() / tokens
+        # A step of even splits alone has no tokens to imitate.
+        imitation = -(inputs["imitated"] * whole).sum() / tokens.clamp(min=1e-12)
         loss = preference + self._sft_weight * imitation
         parts = self.current_gradient_accumulation_steps * self.accelerator.num_processes
         if self._mass is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from finetune.config import ReleaseGate
+from finetune.config import FEWEST, ReleaseGate
 from finetune.measured import Measured
 from finetune.standing import HumanComparison, Standing
 from reward_models.interval import Interval
@@ -55,6 +55,7 @@ def judge_release(
     """
     gate = gate or ReleaseGate()
     findings = (
+        _enough(measured, gate, real=standing.real),
         *_sampled(measured, gate),
         *(
             Finding(
@@ -88,6 +89,21 @@ def judge_standing(standing: Standing, gate: ReleaseGate) -> tuple[Finding, ...]
             detail=_few(standing.label_faults) or "nothing it learned from was reclassified since",
         ),
     )
+
+
+def _enough(measured: Measured, gate: ReleaseGate, *, real: bool) -> Finding:
+    need = _needed(gate.min_prompts, real=real)
+    return Finding(
+        rule="prompts",
+        passed=measured.prompts >= need,
+        detail=f"{measured.prompts} held-out prompts were measured; at least {need} must be, for "
+        "an interval over fewer says little",
+    )
+
+
+def _needed(told: int, *, real: bool) -> int:
+    """Return how many prompts an interval needs: on people's evidence never fewer than FEWEST."""
+    return max(told, FEWEST) if real else told
 
 
 def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
@@ -132,7 +148,7 @@ def _sampled(measured: Measured, gate: ReleaseGate) -> Iterator[Finding]:
 
 
 def _human(standing: Standing, gate: ReleaseGate) -> Finding:
-    human, need = standing.human, gate.min_human_prompts
+    human, need = standing.human, _needed(gate.min_human_prompts, real=standing.real)
     enough = human is not None and human.prompts >= need
     if human is None:
         said = f"nobody compared blindly; {need} held-out prompts must be answered"
@@ -152,21 +168,31 @@ def _human(standing: Standing, gate: ReleaseGate) -> Finding:
 
 
 def _calibration(standing: Standing, gate: ReleaseGate) -> Finding:
-    human = standing.human
-    if human is None:
+    human, need = standing.human, _needed(gate.min_human_prompts, real=standing.real)
+    # Of the prompts that people must answer, an interval's worth must be decided.
+    least = min(need, FEWEST)
+    over = None if human is None else human.overstatement
+    if human is None or over is None or human.prompts < need or human.decided_prompts < least:
+        few = (
+            ""
+            if human is None
+            else f" on enough prompts ({human.prompts} of {need} answered, "
+            f"{human.decided_prompts} of {least} not as a tie)"
+        )
         return Finding(
             rule="calibration",
             passed=not standing.real,
-            detail="the reward model was not held against people on the candidate's own samples"
-            + ("" if standing.real else ": the evidence is simulated"),
+            detail=f"the reward model was not held against people{few} on the candidate's own "
+            f"samples{'' if standing.real else ': the evidence is simulated'}",
             asked=standing.real,
         )
     return Finding(
         rule="calibration",
-        passed=human.overstatement.low <= gate.max_overstatement,
-        detail=f"on the candidate's own samples the reward model overstates its win share by "
-        f"{_interval(human.overstatement, signed=True)}; must not surely be above "
-        f"{gate.max_overstatement:g} (expected calibration error {human.calibration_error:.3f})",
+        passed=over.low <= gate.max_overstatement,
+        detail=f"on the candidate's own samples the reward model overstates its share of decided "
+        f"answers by {_interval(over, signed=True)}; must not surely be above "
+        f"{gate.max_overstatement:g} (expected calibration error {human.calibration_error:.3f}, "
+        f"{human.tie_share:.1%} of the answers are ties)",
     )
 
 

@@ -14,10 +14,14 @@ class HumanComparison:
     prompts: int  # held-out prompts that were answered
     answers: int
     win_share: Interval  # candidate preferred, a tie counts half; over prompts
+    tie_share: float  # of the answers
+    decided_prompts: int  # of *prompts*, those with an answer that was no tie
     # The reward model's chance that the candidate's sample is better, less how often people said
-    # so, on the same pairs: above 0 it flatters the new policy.
-    overstatement: Interval
-    calibration_error: float  # expected, over ten bins; biased upwards when answers are few
+    # so, on the same decided answers: above 0 it flatters the new policy. A tie says nothing of
+    # who is better: counted as a half, it would pull every sure and honest chance. None: all tied.
+    overstatement: Interval | None
+    # Expected, over ten bins of decided answers; biased upwards when they are few.
+    calibration_error: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +62,20 @@ def human_comparison(
         >>> told.win_share.mean, told.overstatement.mean, told.calibration_error
         (1.0, -0.5, 0.5)
     """
+    win_share = cluster_bootstrap(wins, prompts, rng=rng, resamples=resamples)
+    decided = wins != 0.5
+    about = [prompt for prompt, told in zip(prompts, decided, strict=True) if told]
+    won, expected = wins[decided], predicted[decided]
     return HumanComparison(
         prompts=len(set(prompts)),
         answers=len(wins),
-        win_share=cluster_bootstrap(wins, prompts, rng=rng, resamples=resamples),
-        overstatement=cluster_bootstrap(predicted - wins, prompts, rng=rng, resamples=resamples),
-        calibration_error=calibration_error(predicted, wins),
+        win_share=win_share,
+        tie_share=1 - len(about) / len(wins),
+        decided_prompts=len(set(about)),
+        overstatement=cluster_bootstrap(expected - won, about, rng=rng, resamples=resamples)
+        if about
+        else None,
+        calibration_error=calibration_error(expected, won) if about else None,
     )
 
 

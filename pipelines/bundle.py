@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Final
 
@@ -48,12 +49,14 @@ class SnapshotBundle:
         """Open a snapshot; of its pairs only those of *aspects*, where it has any of them.
 
         *skills* is the table of what its generations were made under; None: without any skill.
+
+        Raises:
+            FlywheelError: *prompts* or *generations* lack what the snapshot names.
         """
         self._stores = stores
         self._snapshot = open_snapshot(stores, snapshot_id, clearance)
         there = set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist())
         self.aspects = sorted(there & set(aspects or ()) or there)
-        self.is_whole = set(self.aspects) == there  # no pair is left out
         self._critiques = critiques
         for digest in (prompts, generations, *(d for d in (skills, critiques) if d)):
             stores.catalogue.check_readable(digest, clearance)
@@ -66,6 +69,10 @@ class SnapshotBundle:
         self._media = dict(zip(ids, zip(modalities, blobs, strict=True), strict=True))
         self._under = {g: skill for g, skill in zip(ids, under, strict=True) if skill is not None}
         self._skills = skills_by_id(stores.derived.read(skills)) if skills else {}
+        pairs = self._snapshot.pairs
+        _check_there(pairs, ("prompt_id",), texts["prompt_id"], what="prompts")
+        _check_there(pairs, ("chosen_id", "rejected_id"), media["generation_id"],
+                     what="generations")  # fmt: skip
 
     @property
     def snapshot_id(self) -> SnapshotId:
@@ -74,9 +81,11 @@ class SnapshotBundle:
 
     @cached_property
     def digest(self) -> Digest:
-        """Return the SHA-256 over the pairs and the content they name."""
+        """Return the SHA-256 over the pairs and the prompts and content they name."""
         digest = hashlib.sha256(self._snapshot.manifest.digest.encode())
         pairs = self._snapshot.pairs
+        for prompt_id in sorted(set(pairs["prompt_id"].to_pylist())):
+            digest.update(f"{prompt_id}:{self._texts[prompt_id]}\0".encode())
         named = {*pairs["chosen_id"].to_pylist(), *pairs["rejected_id"].to_pylist()}
         for generation_id in sorted(named):
             digest.update(f"{generation_id}:{self._media[generation_id][1]}\0".encode())
@@ -84,6 +93,12 @@ class SnapshotBundle:
             if skill is not None:
                 digest.update(f"{skill.skill_id}:{skill.text}\0".encode())
         return Digest(digest.hexdigest())
+
+    def of_every_aspect(self) -> "SnapshotBundle":
+        """Return the same snapshot with none of its pairs left out."""
+        whole = copy(self)
+        whole.aspects = sorted(set(pc.unique(self._snapshot.pairs["aspect"]).to_pylist()))
+        return whole
 
     def pairs(self, split: str) -> Sequence[TrainingPair]:
         """Return the pairs of *split* in order of their ids."""
@@ -143,3 +158,18 @@ class SnapshotBundle:
                 "train on a set that has content"
             )
         return self._stores.blobs.get(Digest(blob))
+
+
+def _check_there(
+    pairs: pa.Table, columns: Sequence[str], known: pa.ChunkedArray, *, what: str
+) -> None:
+    """Return if every id in *columns* of *pairs* is among *known*."""
+    named = pc.unique(
+        pa.chunked_array([c for name in columns for c in pairs[name].chunks], pa.string())
+    )
+    missing = named.filter(pc.invert(pc.is_in(named, known.combine_chunks()))).sort()
+    if len(missing):
+        raise FlywheelError(
+            f"{len(missing)} {what} of the snapshot are not in its turn's table, first "
+            f"{missing[0]}; materialise preference_snapshot again"
+        )

@@ -113,16 +113,15 @@ def _take_down(arms: Sequence[Arm]) -> None:
 def demo_settings(options: DemoOptions) -> WheelSettings:
     """Return the settings that all arms share, before each arm's own change."""
     if options.settings is not None:
-        settings = read_settings(options.settings)
+        settings = read_settings(options.settings, evidence="simulated")
     else:
         name = "nano.toml" if options.nano else "films.toml" if options.films else "demo.toml"
-        settings = read_settings(conf_folder() / name)
+        settings = read_settings(conf_folder() / name, evidence="simulated")
     if options.films:
         studio = settings.studio.model_dump() | {"modality": "video"}
         settings = WheelSettings.model_validate(settings.model_dump() | {"studio": studio})
     if options.label_studio:
         settings = WheelSettings.model_validate(settings.model_dump() | {"desk": "seated"})
-    settings = settings.model_copy(update={"evidence": "simulated"})
     if options.mockery is None:
         return settings
     studio = settings.studio.model_dump() | {"mockery": options.mockery}

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from data_contracts.errors import FlywheelError
 from data_contracts.ids import CheckpointId, SnapshotId
 from data_contracts.labels import GENERAL
-from pipelines.asked import Asked, skill_names, unseen_prompts
+from pipelines.asked import Asked, skill_names, trained_prompts, unseen_prompts
 from pipelines.metrics import Say
 from pipelines.piped import run_under_pipes
 from pipelines.settings import GateConfig
@@ -175,7 +175,13 @@ def sampled_prompts(stores: Stores, job: EvaluationJob) -> list[Asked]:
 
 def held_out_of(stores: Stores, job: EvaluationJob) -> list[Asked]:
     """Return every prompt that *job* may be measured on, in order of their ids."""
-    return unseen_prompts(stores, job.prompts, generations=job.generations, skills=job.skills)
+    return unseen_prompts(
+        stores,
+        job.prompts,
+        generations=job.generations,
+        skills=job.skills,
+        trained=trained_prompts(stores, [job.candidate, job.champion]),
+    )
 
 
 def _of_rows(comparison: "Comparison", rows: list[int]) -> "Comparison":

@@ -145,7 +145,7 @@ def resolve_job(
     """Return exactly what will run: the same whether a file, the launchpad or a turn asks for it.
 
     Where the wheel's method is "sft_only" (an arm for comparison), the compute of DPO is spent
-    on more imitation instead.
+    on more imitation instead: with the wheel's settings of SFT, and what is told for DPO.
 
     Args:
         stores: the wheel's.
@@ -158,11 +158,7 @@ def resolve_job(
         FlywheelError: something that the run needs does not stand yet, or a setting is wrong.
     """
     changes = {name: value for name, value in told.items() if value is not None}
-    written = getattr(settings, kind).model_dump() | changes
-    try:
-        configuration = _CONFIGURATIONS[kind].model_validate(written)
-    except ValidationError as error:
-        raise FlywheelError(f"{kind}: {faults_of(error)}") from None
+    configuration = _configured(kind, getattr(settings, kind).model_dump() | changes)
     trained: Kind = kind
     policy = stands(stores, "backbone/backbone", turn)
     reference = None
@@ -171,8 +167,7 @@ def resolve_job(
         if settings.method == "sft_only":
             trained, reference = "sft", None
             rows = configuration.max_steps * configuration.batch_size * _SEQUENCES_A_PAIR
-            steps = round(rows / settings.sft.batch_size)
-            configuration = settings.sft.model_copy(update={"max_steps": steps})
+            configuration = _imitation(settings, changes, rows=rows)
     return TrainingJob(
         kind=trained,
         root=stores.root,
@@ -186,3 +181,31 @@ def resolve_job(
         configuration=configuration.model_dump(),
         pointer=f"{ASSETS[kind]}/{turn}",
     )
+
+
+def _configured(kind: Kind, written: Mapping[str, Any]) -> TrainingConfig:
+    try:
+        return _CONFIGURATIONS[kind].model_validate(written)
+    except ValidationError as error:
+        raise FlywheelError(f"{kind}: {faults_of(error)}") from None
+
+
+def _imitation(
+    settings: WheelSettings, changes: Mapping[str, Any], *, rows: float
+) -> TrainingConfig:
+    """Return the imitation that sees *rows* sequences, as DPO with *changes* would.
+
+    Raises:
+        FlywheelError: a change is of DPO alone, or does not fit the settings of imitation.
+    """
+    meaningless = sorted(set(changes) - set(SftConfig.model_fields))
+    if meaningless:
+        raise FlywheelError(
+            f"dpo: {', '.join(meaningless)} cannot be set where the wheel's method is sft_only, "
+            "which imitates instead; leave them out"
+        )
+    # What DPO's steps cost is in *rows* already.
+    told = {name: value for name, value in changes.items() if name != "max_steps"}
+    written = settings.sft.model_dump() | told
+    steps = round(rows / written["batch_size"])
+    return _configured("sft", written | {"max_steps": steps})

@@ -9,6 +9,7 @@ import numpy as np
 from backbone.emu3 import Emu3Backbone
 from data_contracts.ids import GenerationId, PromptId
 from pipelines.bundle import SnapshotBundle
+from pipelines.code_version import code_version
 from pipelines.stores import Stores
 from pipelines.stores.digests import json_digest
 from reward_models.sequences import Sequences, read_sequences
@@ -19,11 +20,12 @@ _SPLITS: Final = ("train", "validation")
 def read_once(
     stores: Stores, bundle: SnapshotBundle, policy: Emu3Backbone, *, max_length: int
 ) -> Sequences:
-    """Read what the pairs of *bundle* compare as *policy*'s tokens, or take what was read before.
+    """Read what *bundle*'s snapshot compares as *policy*'s tokens, or take what was read before.
 
-    Post-training moves the language model alone, so policies of one line share their picture
-    tokens; a policy with another tokenizer reads for itself. Clearance was checked when the
-    bundle was opened.
+    Pairs of every aspect are read, for policies and reward models of one turn learn from different
+    ones of the same generations. Post-training moves the language model alone, so policies of one
+    line share their picture tokens; a policy with another tokenizer reads for itself. Clearance was
+    checked when the bundle was opened.
 
     Raises:
         FlywheelError: as `read_sequences`.
@@ -31,17 +33,19 @@ def read_once(
     made_from = json_digest(
         {
             "bundle": bundle.digest,
+            "code": code_version(),
             "pictures": _picture_tokenizer_digest(policy),
             "words": sorted(policy.tokenizer.get_vocab().items()),
             "grid": [policy.grid.height, policy.grid.width],
             "max_length": max_length,
-            **({} if bundle.is_whole else {"aspects": bundle.aspects}),
         }
     )
     kept = stores.scratch.get(made_from)
     if kept is not None:
         return _from_bytes(kept)
-    sequences = read_sequences(bundle, policy, splits=_SPLITS, max_length=max_length)
+    sequences = read_sequences(
+        bundle.of_every_aspect(), policy, splits=_SPLITS, max_length=max_length
+    )
     stores.scratch.put(made_from, _to_bytes(sequences))
     return sequences
 

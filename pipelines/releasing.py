@@ -69,6 +69,16 @@ def named_champion(stores: Stores, name: str, *, besides: CheckpointId) -> Check
     return champion
 
 
+def champion_now(stores: Stores, candidate: str, *, started_from: str) -> str:
+    """Return what a report on *candidate* measures against: the policy that is released now.
+
+    Where that is *candidate* itself, or nothing was released, it is the policy that its turn
+    started from.
+    """
+    released = stores.catalogue.release(POLICY)
+    return started_from if released in (None, candidate) else str(released)
+
+
 def named_scorer(stores: Stores, name: str) -> CheckpointId:
     """Return the stored reward model that *name* (an id or its start) means, checked likewise.
 

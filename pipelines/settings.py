@@ -4,13 +4,13 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_contracts.errors import FlywheelError
 from data_contracts.vocabulary import ASPECTS
-from finetune.config import DpoConfig, ReleaseGate, SftConfig
+from finetune.config import FEWEST, DpoConfig, ReleaseGate, SftConfig
 from reward_models.config import AspectConfig, RewardConfig
 
 RESOLVED: Final = "wheel.json"
@@ -105,6 +105,22 @@ class WheelSettings(_Settings):
     gate: GateConfig = GateConfig()
     scoring: ScoringConfig = ScoringConfig()
 
+    @model_validator(mode="after")
+    def _enough_prompts(self) -> Self:
+        """Refuse to judge people's evidence on fewer prompts than an interval needs."""
+        few = {
+            name: getattr(self.gate, name)
+            for name in ("min_prompts", "min_human_prompts")
+            if getattr(self.gate, name) < FEWEST
+        }
+        if few and self.evidence == "real":
+            said = " and ".join(f"gate.{name} is {told}" for name, told in few.items())
+            raise ValueError(
+                f"{said}, but real evidence is judged on {FEWEST} prompts or more; raise it, or "
+                'set evidence = "simulated" where users and annotators are programs'
+            )
+        return self
+
     @property
     def digest(self) -> str:
         """Return the SHA-256 of the resolved settings, wherever they were written down."""
@@ -112,13 +128,18 @@ class WheelSettings(_Settings):
         return hashlib.sha256(content.encode()).hexdigest()
 
 
-def read_settings(path: Path) -> WheelSettings:
+def read_settings(path: Path, *, evidence: Evidence | None = None) -> WheelSettings:
     """Read a TOML file that a person wrote.
+
+    Args:
+        path: the file.
+        evidence: what holds whatever the file says; None: what it says.
 
     Raises:
         FlywheelError: not readable, not TOML, or a field that is unknown or out of range.
     """
-    return _validated(read_toml(path), path.name)
+    told = read_toml(path)
+    return _validated(told if evidence is None else told | {"evidence": evidence}, path.name)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -139,7 +160,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def faults_of(error: ValidationError) -> str:
     """Say which fields are wrong, and how, in one line."""
-    return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+    return "; ".join(
+        ": ".join([*_where(f), f["msg"].removeprefix("Value error, ")]) for f in error.errors()
+    )
+
+
+def _where(fault: Any) -> list[str]:
+    """Return the field's name; nothing where several fields are wrong together."""
+    return [".".join(map(str, fault["loc"]))] if fault["loc"] else []
 
 
 def conf_folder() -> Path:

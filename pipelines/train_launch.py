@@ -22,6 +22,7 @@ from pipelines.plots import curves_picture
 from pipelines.post_training import ASSETS, Kind, resolve_job, stands
 from pipelines.resources import Wheel
 from pipelines.stores import Stores
+from pipelines.stores.atomic import PARTIAL, write_file
 from pipelines.stores.digests import json_digest
 from pipelines.unfinished import ORCHESTRATOR
 
@@ -60,9 +61,40 @@ def launch(
         figures = _in_own_process(context, pipes, module=module, file=file, job=job)
     else:
         figures = _in_this_process(module, file)
-    result = folder / f"{context.partition_key}-{name}.result.json"
-    result.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n", "utf-8")
+    said = json.dumps(figures, indent=2, sort_keys=True) + "\n"
+    result = _result_file(wheel.stores.root, context.partition_key, name)
+    write_file(result, said.encode(), partial=folder / PARTIAL)
     return dict(figures)
+
+
+def figures_of(root: Path, turn: str, name: str, checkpoint: CheckpointId) -> dict[str, Any]:
+    """Return what the training of *checkpoint* reported.
+
+    Args:
+        root: the wheel's folder.
+        turn: of the wheel.
+        name: of the asset, without its prefix.
+        checkpoint: what the asset stands at. A training stores it before it reports: one that was
+            killed in between leaves the figures of the model before.
+
+    Raises:
+        dg.Failure: there are no figures, or they are another checkpoint's.
+    """
+    try:
+        figures: dict[str, Any] = json.loads(_result_file(root, turn, name).read_text("utf-8"))
+    except FileNotFoundError:
+        figures = {}
+    if figures.get("checkpoint") != checkpoint:
+        found = f"are of {figures['checkpoint'][:12]}" if figures else "are missing"
+        raise dg.Failure(
+            f"{turn}: {name} stands at {checkpoint[:12]}, but its figures {found}; materialise "
+            f"{name} again"
+        )
+    return figures
+
+
+def _result_file(root: Path, turn: str, name: str) -> Path:
+    return root / "jobs" / f"{turn}-{name}.result.json"
 
 
 def _in_this_process(module: str, file: Path) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What the raw scores of an aspect mean: a slope and a tie width, fitted where nothing trained."""
+"""What the raw scores of an aspect mean: slope, tie width and what information is worth.
+
+Fitted where nothing trained.
+"""
 
 from typing import Final
 
@@ -15,7 +18,10 @@ _PSEUDO: Final = 2.0  # pairs of even odds, so that perfect separation still giv
 
 
 class AspectCalibration(BaseModel):
-    """Turns an aspect's raw scores into log-odds: slope * (raw - centre) + length * log tokens.
+    """Turns an aspect's raw scores into log-odds.
+
+    They are slope * (raw - centre) + length * log tokens + information * nats, the nats by which
+    an answer fits its prompt better than others (`information.information`).
 
     Two answers to one prompt whose scores differ by d end with the first preferred at
     sigma(d - width), the second at sigma(-d - width), and a tie otherwise.
@@ -27,11 +33,16 @@ class AspectCalibration(BaseModel):
     width: float = Field(default=NARROWEST, gt=0)  # log of Rao and Kupper's k
     centre: float = 0.0  # shifts scores, never a difference
     length: float = 0.0  # corrects what raw scores make too much or too little of token counts
+    information: float = Field(default=0.0, ge=0)  # a nat
     pairs: int = Field(default=0, ge=0)  # it was fitted on
 
-    def scores(self, raw: FloatArray, tokens: FloatArray) -> FloatArray:
-        """Return calibrated scores of answers of so many *tokens*."""
-        scores: FloatArray = self.slope * (raw - self.centre) + self.length * np.log(tokens)
+    def scores(self, raw: FloatArray, tokens: FloatArray, nats: FloatArray) -> FloatArray:
+        """Return calibrated scores of answers of so many *tokens* and *nats* of information."""
+        scores: FloatArray = (
+            self.slope * (raw - self.centre)
+            + self.length * np.log(tokens)
+            + self.information * nats
+        )
         return scores
 
 
@@ -41,6 +52,7 @@ def fit_aspect_calibration(
     masses: FloatArray,
     weight: FloatArray,
     *,
+    informed: FloatArray | None = None,
     centre: float = 0.0,
     width: float = NARROWEST,
 ) -> AspectCalibration:
@@ -49,14 +61,16 @@ def fit_aspect_calibration(
     A pair's weight says how surely its answer is the truth: (1 + weight) / 2. Taken at their
     word, answers that are wrong one time in ten would teach that nothing is ever surer than nine
     to one. Where the two answers of pairs differ in length, a third parameter takes out of the
-    scores what they make of length beyond what is known. A model that ranks worse than chance is
-    flattened, never flipped.
+    scores what they make of length beyond what is known; where they differ in information, a fourth
+    adds what that says beyond the scores. A model that ranks worse than chance is flattened, never
+    flipped, and so is information.
 
     Args:
         margin: (n,) raw lead of the chosen one.
         longer: (n,) by how much the logarithm of its token count leads.
         masses: (n, 2) of win and tie.
         weight: (n,) in (0, 1].
+        informed: (n,) by how many nats its information leads; None: nothing is known of it.
         centre: kept in the answer.
         width: stays where no pair says anything.
 
@@ -69,27 +83,31 @@ def fit_aspect_calibration(
     if spread == 0.0:
         return AspectCalibration(centre=centre, width=max(width, NARROWEST))
     has_length, ties = bool(np.any(longer != 0)), bool(masses[:, 1].sum() > 0)
+    nats = np.zeros_like(margin) if informed is None else informed
+    usual = float(np.sqrt((nats**2).mean()))  # 0: nothing to tell apart
 
-    def parts(theta: FloatArray) -> tuple[float, float, float]:
+    def parts(theta: FloatArray) -> tuple[float, float, float, float]:
         slope = np.exp(np.clip(theta[0], -7, 7)) / spread
         wide = NARROWEST + np.exp(np.clip(theta[1], -12, 4)) if ties else NARROWEST
-        return float(slope), float(wide), float(theta[2]) if has_length else 0.0
+        told = max(float(theta[3]), 0.0) / usual if usual > 0 else 0.0
+        return float(slope), float(wide), float(theta[2]) if has_length else 0.0, told
 
     sure = (1 + np.minimum(weight, 1.0)) / 2
 
     def loss(theta: FloatArray) -> float:
-        slope, wide, length = parts(theta)
-        win, tie, lose = outcome_chances(slope * margin + length * longer, wide).T
+        slope, wide, length, told = parts(theta)
+        win, tie, lose = outcome_chances(slope * margin + length * longer + told * nats, wide).T
         won = sure * win + (1 - sure) * lose
         tied = sure * tie + (1 - sure) * (win + lose) / 2
         said = masses[:, 0] * np.log(won + _TINY) + masses[:, 1] * np.log(tied + _TINY)
-        # Pseudo-pairs of the usual margin that go either way, and a slight pull of length to 0.
-        even = log_expit(slope * spread) + log_expit(-slope * spread)
+        # Pseudo-pairs of the usual lead that go either way, and a slight pull of length to 0.
+        even = sum(log_expit(lead) + log_expit(-lead) for lead in (slope * spread, told * usual))
         return float(-said.sum() - _PSEUDO / 2 * even + 0.5 * theta[2] ** 2)
 
-    found = minimize(loss, np.array([0.0, np.log(0.3), 0.0]), method="Nelder-Mead",
-                     options={"maxiter": 600, "xatol": 1e-4, "fatol": 1e-7})  # fmt: skip
-    slope, wide, length = parts(found.x)
+    found = minimize(loss, np.array([0.0, np.log(0.3), 0.0, 0.0]), method="Nelder-Mead",
+                     options={"maxiter": 1200, "xatol": 1e-4, "fatol": 1e-7})  # fmt: skip
+    slope, wide, length, told = parts(found.x)
     return AspectCalibration(
-        slope=slope, width=wide, centre=centre, length=length, pairs=len(margin)
-    )
+        slope=slope, width=wide, centre=centre, length=length, information=told,
+        pairs=len(margin),
+    )  # fmt: skip

@@ -25,6 +25,7 @@ class AspectOutput(ModelOutput):
 
     mean: torch.Tensor | None = None  # (n, a)
     log_sigma: torch.Tensor | None = None  # (n, a)
+    likelihood: torch.Tensor | None = None  # (n,) mean log-probability of an answer's tokens
 
 
 class Emu3AspectModel(Emu3PreTrainedModel):
@@ -107,6 +108,7 @@ class Emu3AspectModel(Emu3PreTrainedModel):
         return AspectOutput(
             mean=(mean + self.of_known(self.standard(known))).float(),
             log_sigma=(doubt.float() + _DOUBT).clamp(*_DOUBT_RANGE),
+            likelihood=known[:, -1].detach().float(),
         )
 
     @torch.inference_mode()
@@ -131,10 +133,22 @@ class Emu3AspectModel(Emu3PreTrainedModel):
             input_ids=input_ids, use_cache=False, output_hidden_states=True
         )
         known = [states.hidden_states[d] for d in _depths(len(states.hidden_states) - 1)]
-        logits = self.lm_head(states.last_hidden_state[:, :-1]).float()
-        chance = logits.log_softmax(-1).gather(-1, input_ids[:, 1:, None])[..., 0]
-        likelihood = torch.nn.functional.pad(chance, (1, 0))[..., None]
+        likelihood = self._chances(states.last_hidden_state, input_ids)[..., None]
         return torch.cat([*(each.float() for each in known), likelihood], -1)
+
+    @torch.inference_mode()
+    def token_chances(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Return (n, length) the log-probability of each token after those before it; the first: 0.
+
+        Padding lies on the right, where no real token looks.
+        """
+        states = self.model.text_model(input_ids=input_ids, use_cache=False)
+        return self._chances(states.last_hidden_state, input_ids)
+
+    def _chances(self, last: torch.Tensor, input_ids: torch.Tensor) -> torch.Tensor:
+        logits = self.lm_head(last[:, :-1]).float()
+        chance = logits.log_softmax(-1).gather(-1, input_ids[:, 1:, None])[..., 0]
+        return torch.nn.functional.pad(chance, (1, 0))
 
     def _read(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, completion: torch.Tensor

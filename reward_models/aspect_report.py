@@ -29,6 +29,12 @@ class JudgedPairs:
     weight: FloatArray  # (n,)
     prompts: Strings  # (n,)
     skills: Strings | None = None  # (n,) ids, "" without; None: there are no skills
+    informed: FloatArray | None = None  # (n,) by how many nats its information leads; None: 0
+
+    def lead(self, calibration: AspectCalibration) -> FloatArray:
+        """Return (n,) the calibrated lead of the chosen one."""
+        lead: FloatArray = calibration.slope * self.margin + calibration.length * self.longer
+        return lead if self.informed is None else lead + calibration.information * self.informed
 
     def only(self, kept: BoolArray) -> "JudgedPairs":
         """Return some of the pairs."""
@@ -39,6 +45,7 @@ class JudgedPairs:
             weight=self.weight[kept],
             prompts=self.prompts[kept],
             skills=None if self.skills is None else self.skills[kept],
+            informed=None if self.informed is None else self.informed[kept],
         )
 
 
@@ -93,11 +100,8 @@ def aspect_figures(
         resamples: how many.
     """
     which = np.zeros(len(pairs.margin), np.int64) if half is None else half
-    slope, length, width = (
-        np.array([getattr(c, name) for c in calibrated])[which]
-        for name in ("slope", "length", "width")
-    )
-    lead = slope * pairs.margin + length * pairs.longer
+    width = np.array([c.width for c in calibrated])[which]
+    lead = np.stack([pairs.lead(c) for c in calibrated])[which, np.arange(len(which))]
     decided = pairs.masses[:, 0] > 0.5
     chances = outcome_chances(lead, width)
     likeliest = chances.argmax(-1)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from reward_models.checkpoint import load_checkpoint
 from reward_models.critiques import map_shape, visual_places
 from reward_models.ensemble import EnsembleCard, EnsembleScorer
 from reward_models.heat import HeatHead, read_places
+from reward_models.information import information
 from reward_models.preferences import FloatArray
 from reward_models.scorer import RewardScorer
 from reward_models.sequences import IntArray, Sequences, read_answers
@@ -39,6 +40,7 @@ class AspectCard(BaseModel):
     grid_height: int
     grid_width: int
     calibrations: dict[str, AspectCalibration]
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,7 @@ class AspectRewardScorer:
         batch_size: int = 64,
         calibrations: Mapping[str, AspectCalibration] | None = None,
         heat: HeatHead | None = None,
+        asked: tuple[str, ...] = (),
     ) -> None:
         self.backbone = backbone
         self.name = name
@@ -75,6 +78,7 @@ class AspectRewardScorer:
         self.batch_size = batch_size
         self.calibrations = {a: AspectCalibration() for a in aspects} | dict(calibrations or {})
         self.heat = heat
+        self.asked = asked  # prompts that the model wrote, beside which information is measured
 
     @classmethod
     def load(cls, folder: Path, *, device: str | None = None) -> "AspectRewardScorer":
@@ -102,6 +106,7 @@ class AspectRewardScorer:
             batch_size=card.batch_size,
             calibrations=card.calibrations,
             heat=HeatHead.load(folder),
+            asked=card.asked,
         )
 
     def save(self, folder: Path) -> None:
@@ -115,6 +120,7 @@ class AspectRewardScorer:
             grid_height=self.backbone.grid.height,
             grid_width=self.backbone.grid.width,
             calibrations=self.calibrations,
+            asked=self.asked,
         )
         text = json.dumps(card.model_dump(), indent=2, sort_keys=True)
         (folder / _CARD).write_text(text + "\n", encoding="utf-8")
@@ -130,13 +136,15 @@ class AspectRewardScorer:
         """
         answers = read_answers(prompts, contents, self.backbone, max_length=self.max_length)
         rows = np.arange(len(contents))
-        mean, deviation = raw_judgements(
-            self.backbone, answers, rows, aspects=len(self.aspects), batch_size=self.batch_size
-        )
+        counts = any(self.calibrations[aspect].information for aspect in self.aspects)
+        mean, deviation, nats = raw_judgements(
+            self.backbone, answers, rows, aspects=len(self.aspects), batch_size=self.batch_size,
+            asked=self.asked if counts else (),
+        )  # fmt: skip
         tokens = answers.completion_lengths(rows).astype(float)
         return {
             aspect: Judgement(
-                mean=self.calibrations[aspect].scores(mean[:, k], tokens),
+                mean=self.calibrations[aspect].scores(mean[:, k], tokens, nats),
                 deviation=self.calibrations[aspect].slope * deviation[:, k],
             )
             for k, aspect in enumerate(self.aspects)
@@ -207,12 +215,27 @@ def load_scorer(
     return EnsembleScorer([first, *others], doubt=card.lower_bound)
 
 
+class RawJudgements(NamedTuple):
+    """What a model says of k answers before any calibration."""
+
+    mean: FloatArray  # (k, a)
+    deviation: FloatArray  # (k, a)
+    information: FloatArray  # (k,) nats
+
+
 @torch.inference_mode()
 def raw_judgements(
-    backbone: Emu3Backbone, sequences: Sequences, rows: IntArray, *, aspects: int, batch_size: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return (k, a) uncalibrated means and deviations of *rows*, batched by length."""
+    backbone: Emu3Backbone,
+    sequences: Sequences,
+    rows: IntArray,
+    *,
+    aspects: int,
+    batch_size: int,
+    asked: Sequence[str] = (),
+) -> RawJudgements:
+    """Judge *rows*, batched by length; information is 0 where nothing else is *asked*."""
     means, deviations = np.empty((len(rows), aspects)), np.empty((len(rows), aspects))
+    likely = np.empty(len(rows))
     order = np.argsort(sequences.lengths(rows), kind="stable")
     for start in range(0, len(rows), batch_size):
         part = order[start : start + batch_size]
@@ -220,7 +243,12 @@ def raw_judgements(
         out = backbone.model(**batch)
         means[part] = out.mean.double().cpu().numpy()
         deviations[part] = out.log_sigma.exp().double().cpu().numpy()
-    return means, deviations
+        likely[part] = out.likelihood.double().cpu().numpy()
+    nats = information(
+        backbone, sequences, rows, likely * sequences.completion_lengths(rows),
+        asked=asked, batch_size=batch_size,
+    )  # fmt: skip
+    return RawJudgements(means, deviations, nats)
 
 
 def answer_batch(sequences: Sequences, rows: IntArray) -> dict[str, torch.Tensor]:

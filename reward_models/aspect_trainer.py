@@ -20,6 +20,7 @@ from reward_models.aspect_validation import validated
 from reward_models.bias_report import Bias
 from reward_models.config import AspectConfig
 from reward_models.heat_trainer import HeatRun, learn_heat
+from reward_models.information import written_prompts
 from reward_models.preferences import training_order
 from reward_models.sequences import Sequences, read_sequences
 from reward_models.session import (
@@ -47,7 +48,8 @@ class AspectRun:
     curves: Curves
     report: dict[str, AspectFigures]  # aspects with validation pairs
     bias: dict[str, dict[str, Bias]]  # the same aspects: what scores make of length, of motion
-    heat: HeatRun | None  # None: people pointed in too few answers
+    heat: HeatRun | None  # None: people pointed in too few answers, or everywhere
+    everywhere: tuple[str, ...]  # aspects without a map: people pointed at everything
     samples_seen: tuple[tuple[int, tuple[str, ...]], ...]  # (step from 1, pair names)
     seconds: float  # wall clock; differs from run to run
 
@@ -110,8 +112,9 @@ def train_aspects(
         finally:
             restore_forward(model)
     model.eval()
-    found = validated(bundle, trained, sequences, rows.aspects, config)
-    heat = learn_heat(bundle, trained, sequences, config)
+    asked = written_prompts(backbone, count=config.other_prompts, seed=config.seed)
+    found = validated(bundle, trained, sequences, rows.aspects, config, asked=asked)
+    heat, everywhere = learn_heat(bundle, trained, sequences, config)
     return AspectRun(
         scorer=AspectRewardScorer(
             trained,
@@ -121,8 +124,10 @@ def train_aspects(
             batch_size=config.score_batch_size,
             calibrations=found.calibrations,
             heat=None if heat is None else heat.head,
+            asked=asked,
         ),
         heat=heat,
+        everywhere=everywhere,
         bias=found.bias,
         curves=book.curves,
         report=found.report,

@@ -1,5 +1,6 @@
 """What a trained model of aspects is worth on validation pairs: calibration, report, biases."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,8 @@ def validated(
     sequences: Sequences,
     aspects: tuple[str, ...],
     config: AspectConfig,
+    *,
+    asked: Collection[str] = (),
 ) -> Validated:
     """Measure a trained model on validation pairs; aspects without any keep the model's width.
 
@@ -42,6 +45,7 @@ def validated(
         sequences: that split, as read.
         aspects: those of the model.
         config: how.
+        asked: prompts beside which information is measured.
 
     Raises:
         FlywheelError: bad pairs.
@@ -54,9 +58,10 @@ def validated(
     rows = aspect_rows(bundle, sequences, split="validation", aspects=aspects)
     used, place = np.unique(np.stack([rows.chosen, rows.rejected]), return_inverse=True)
     place = place.reshape(2, -1)
-    mean, _ = raw_judgements(
-        trained, sequences, used, aspects=len(aspects), batch_size=config.score_batch_size
-    )
+    mean, _, nats = raw_judgements(
+        trained, sequences, used, aspects=len(aspects), asked=tuple(asked),
+        batch_size=config.score_batch_size,
+    )  # fmt: skip
     tokens = np.log(sequences.completion_lengths(used).astype(float))
     halves = _halves(rows.prompts)
     motion = _motion(trained, sequences, used)
@@ -74,6 +79,7 @@ def validated(
             weight=rows.weight[mine],
             prompts=np.array(rows.prompts)[mine],
             skills=np.array(rows.skills)[mine],
+            informed=nats[sides[0]] - nats[sides[1]],
         )
         centre = float(mean[:, k].mean())
         fitted = [_fit(pairs.only(where == half), centre, widths[name]) for half in (0, 1)]
@@ -85,9 +91,7 @@ def validated(
         calibrations[name] = _fit(pairs, centre, widths[name])
         decided = pairs.masses[:, 0] > 0.5
         if decided.any():
-            lead = (
-                calibrations[name].slope * pairs.margin + calibrations[name].length * pairs.longer
-            )
+            lead = pairs.lead(calibrations[name])
             more = {"length": pairs.longer, "motion": motion[sides[0]] - motion[sides[1]]}
             bias[name] = bias_figures(
                 lead[decided], {of: each[decided] for of, each in more.items()},
@@ -104,8 +108,9 @@ def _motion(trained: Emu3Backbone, sequences: Sequences, rows: IntArray) -> Floa
 
 def _fit(pairs: JudgedPairs, centre: float, width: float) -> AspectCalibration:
     return fit_aspect_calibration(
-        pairs.margin, pairs.longer, pairs.masses, pairs.weight, centre=centre, width=width
-    )
+        pairs.margin, pairs.longer, pairs.masses, pairs.weight,
+        informed=pairs.informed, centre=centre, width=width,
+    )  # fmt: skip
 
 
 def _halves(prompts: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -54,6 +54,7 @@ class AspectConfig(TrainingConfig):
     standard_answers: int = Field(default=256, ge=8)  # by which units are measured
     members: int = Field(default=1, ge=1, le=16)  # models with other seeds, asked together
     lower_bound: float = Field(default=1.0, ge=0, le=10)  # deviations that several take off
+    other_prompts: int = Field(default=2, ge=0, le=64)  # that the model writes; 0: no information
     heat_answers: int = Field(default=1024, ge=8)  # that people pointed in, read for heat maps
     score_batch_size: int = Field(default=64, ge=1)
     resamples: int = Field(default=1000, ge=100)  # of the report's intervals

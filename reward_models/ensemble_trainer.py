@@ -103,15 +103,15 @@ def _disagreement(
     raw = [
         raw_judgements(
             member.scorer.backbone, sequences, used,
-            aspects=len(aspects), batch_size=config.score_batch_size,
-        )[0]
+            aspects=len(aspects), batch_size=config.score_batch_size, asked=member.scorer.asked,
+        )
         for member in members
     ]  # fmt: skip
     found: dict[str, Disagreement] = {}
     for k, name in enumerate(aspects):
         mine = rows.aspect == k
         scores = np.stack([
-            member.scorer.calibrations[name].scores(said[:, k], tokens)
+            member.scorer.calibrations[name].scores(said.mean[:, k], tokens, said.information)
             for member, said in zip(members, raw, strict=True)
         ])  # fmt: skip
         measured = disagreement_figures(

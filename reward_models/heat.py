@@ -110,6 +110,12 @@ def read_places(
             yield int(i), known[k, places[i]]
 
 
+def parts_tokens(share: FloatArray) -> bool:
+    """Say whether people pointed at some tokens and not at others; NaN says nothing."""
+    said = share[~np.isnan(share)]
+    return bool(said.sum() > 0 and (1 - said).sum() > 0)
+
+
 def fit_heat(known: Floats32, shares: Mapping[str, FloatArray]) -> HeatHead:
     """Fit one logistic reading an aspect, in which pointed and other tokens weigh the same.
 
@@ -141,7 +147,7 @@ def fit_heat(known: Floats32, shares: Mapping[str, FloatArray]) -> HeatHead:
 def _fit(known: Floats32, share: FloatArray, aspect: str) -> Any:
     """Minimise the balanced cross-entropy with a ridge; weights first, then the bias."""
     pointed, other = float(share.sum()), float((1 - share).sum())
-    if not (pointed and other):
+    if not parts_tokens(share):
         raise FlywheelError(
             f"heat: in {aspect} people pointed at {'everything' if pointed else 'nothing'}; "
             "look at the critiques"

@@ -12,7 +12,7 @@ from backbone.tokens import Grid
 from data_contracts.training import TrainingBundle
 from reward_models.config import AspectConfig
 from reward_models.critiques import OVERALL, Pointed, map_shape, pointed_answers
-from reward_models.heat import Floats32, HeatHead, fit_heat, read_places
+from reward_models.heat import Floats32, HeatHead, fit_heat, parts_tokens, read_places
 from reward_models.heat_report import EXAMPLES, HeatExample, HeatFigures, heat_figures
 from reward_models.preferences import FloatArray
 from reward_models.sequences import Sequences
@@ -34,7 +34,7 @@ class HeatRun:
 
 def learn_heat(
     bundle: TrainingBundle, trained: Emu3Backbone, sequences: Sequences, config: AspectConfig
-) -> HeatRun | None:
+) -> tuple[HeatRun | None, tuple[str, ...]]:
     """Fit where people pointed in answers to training prompts; report on validation prompts.
 
     Args:
@@ -44,10 +44,12 @@ def learn_heat(
         config: how.
 
     Returns:
-        None where people pointed in too few answers (`LEAST`).
+        None where people pointed in too few answers (`LEAST`), or everywhere whatever for. Beside
+        it the aspects because of which they pointed everywhere: these say nothing of where it is
+        bad, and have no map.
 
     Raises:
-        FlywheelError: a critique does not fit its generation, or points everywhere.
+        FlywheelError: a critique does not fit its generation.
     """
     rng = np.random.default_rng([config.seed, 1])
     told = pointed_answers(bundle, sequences, split="train", backbone=trained)
@@ -56,16 +58,22 @@ def learn_heat(
         told = [told[i] for i in np.sort(kept)]
     aspects = [a for a in _aspects(told) if sum(a in each.shares for each in told) >= LEAST]
     if OVERALL not in aspects:
-        return None
-    head = _fitted(told, aspects, trained, sequences, config, rng)
+        return None, ()
+    known, shares = _tokens(told, aspects, trained, sequences, config, rng)
+    fitted = {aspect: share for aspect, share in shares.items() if parts_tokens(share)}
+    everywhere = tuple(aspect for aspect in aspects if aspect not in fitted)
+    if OVERALL not in fitted:
+        return None, everywhere
+    head = fit_heat(known, fitted)
     report, examples = _validated(bundle, head, told, trained, sequences, config)
-    return HeatRun(
+    run = HeatRun(
         head=head,
         answers=len(told),
         critiques=tuple(sorted(name for each in told for name in each.critiques)),
         report=report,
         examples=examples,
     )
+    return run, everywhere
 
 
 def _aspects(told: Sequence[Pointed]) -> list[str]:
@@ -74,14 +82,15 @@ def _aspects(told: Sequence[Pointed]) -> list[str]:
     return sorted(found, key=lambda aspect: (aspect == OVERALL, aspect))
 
 
-def _fitted(
+def _tokens(
     told: Sequence[Pointed],
     aspects: Sequence[str],
     trained: Emu3Backbone,
     sequences: Sequences,
     config: AspectConfig,
     rng: np.random.Generator,
-) -> HeatHead:
+) -> tuple[Floats32, dict[str, FloatArray]]:
+    """Return what is known of tokens, and by aspect the share of people who pointed at them."""
     known: list[Floats32] = []
     shares: dict[str, list[FloatArray]] = defaultdict(list)
     total = sum(len(each.places) for each in told)
@@ -93,9 +102,7 @@ def _fitted(
         for aspect in aspects:
             pointed = told[i].shares.get(aspect, np.full(len(found), np.nan))
             shares[aspect].append(pointed[kept])
-    return fit_heat(
-        np.concatenate(known), {name: np.concatenate(each) for name, each in shares.items()}
-    )
+    return np.concatenate(known), {n: np.concatenate(each) for n, each in shares.items()}
 
 
 def _read(

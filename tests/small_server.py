@@ -4,6 +4,8 @@ import json
 import operator
 from datetime import UTC, datetime, timedelta
 
+from annotation.client import ServerRefused
+
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 OPERATORS = {"greater": operator.gt, "less_or_equal": operator.le}
 
@@ -14,26 +16,22 @@ class SmallServer:
     url = "http://127.0.0.1:1"
 
     def __init__(self):
-        self.tasks = {}
+        self.tasks, self.gone = {}, set()  # gone: labelling projects that somebody deleted
         self._clock = self._numbers = 0
 
     def request(self, method, path, *, params=None, json=None):
         """Answer as the real server would, as far as push and sync ask."""
         return self._answered(method, path.strip("/").split("/"), params or {}, json)
 
-    def pages(self, path, params):
-        """Yield all tasks of a project at once."""
-        yield {"tasks": self._of(int(params["project"]))}
-
     def _answered(self, method, parts, params, sent):
         if method == "POST":  # api/projects/N/import
             numbers = [self._new(int(parts[2]), each["data"]) for each in sent]
             return {"task_ids": numbers}
+        if parts[1] == "tasks" and int(params["project"]) in self.gone:
+            raise ServerRefused("it was deleted there", status=404)
         if parts[1] == "tasks":
             return {"tasks": self._chosen(params)}
-        if len(parts) == 3:
-            return {"task_number": len(self._of(int(parts[2])))}
-        named = [int(each) for each in params["ids"].split(",")]
+        named = {int(each) for each in params["ids"].split(",")} - self.gone
         return {"results": [{"id": n, "task_number": len(self._of(n))} for n in named]}
 
     def answer(self, task, user, result):

@@ -8,9 +8,10 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final
 
-from annotation.client import LabelStudioClient
+from annotation.client import LabelStudioClient, ServerRefused
 from annotation.interfaces import Interface
 from data_contracts.errors import FlywheelError
 
@@ -47,10 +48,10 @@ class Provisioned:
 
 def provision(
     client: LabelStudioClient,
-    annotators: Sequence[str],
-    interfaces: Sequence[Interface],
+    seats: Mapping[str, Sequence[Interface]],
     *,
     password_of: Callable[[str], str],
+    recorded: Mapping[tuple[str, str], int] | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> Provisioned:
     """Make accounts and labelling projects where they are absent; what stands is kept.
@@ -60,16 +61,17 @@ def provision(
 
     Args:
         client: the lead's.
-        annotators: their ids; lower-case letters, digits, dot, dash, underscore.
-        interfaces: what they are to answer with.
+        seats: what each annotator is to answer with, by their id: lower-case letters, digits,
+            dot, dash, underscore.
         password_of: the password for an address, kept where only we can read it.
+        recorded: annotator and interface -> the project that they had, whatever its title is now.
         advance: told how many of how many pieces stand.
 
     Raises:
-        FlywheelError: an id is not usable or named twice, or the server refuses.
+        FlywheelError: an id is not usable, or the server refuses.
     """
-    _check_names(annotators)
-    done, total = 0, len(annotators) * (1 + len(interfaces))
+    check_names(list(seats))
+    done, total = 0, sum(1 + len(interfaces) for interfaces in seats.values())
     tell = advance or (lambda _done, _total: None)
     tell(done, total)
     client.whoami()
@@ -77,7 +79,7 @@ def provision(
     projects = labelling_projects(client)
     people: list[Annotator] = []
     made: list[LabellingProject] = []
-    for name in annotators:
+    for name, interfaces in seats.items():
         address = f"{name}@{_DOMAIN}"
         password = password_of(address)
         if address not in users:
@@ -88,7 +90,8 @@ def provision(
         )
         tell(done := done + 1, total)
         for interface in interfaces:
-            project = _project(client, projects, name, interface)
+            before = (recorded or {}).get((name, interface.name))
+            project = _project(client, projects, name, interface, before)
             made.append(
                 LabellingProject(annotator_id=name, interface=interface.name, project_id=project)
             )
@@ -134,7 +137,12 @@ def project_title(annotator_id: str, interface: str) -> str:
     return f"{interface} for {annotator_id}"
 
 
-def _check_names(annotators: Sequence[str]) -> None:
+def check_names(annotators: Sequence[str]) -> None:
+    """Return if these can be annotators' ids.
+
+    Raises:
+        FlywheelError: one cannot, is named twice, or there are none.
+    """
     wrong = [name for name in annotators if not _NAME.fullmatch(name)]
     twice = sorted({name for name in annotators if annotators.count(name) > 1})
     if wrong or twice or not annotators:
@@ -163,6 +171,7 @@ def _project(
     projects: Mapping[str, Mapping[str, Any]],
     annotator: str,
     interface: Interface,
+    before: int | None,
 ) -> int:
     title = project_title(annotator, interface.name)
     wanted: dict[str, Any] = {
@@ -178,14 +187,39 @@ def _project(
         "sampling": "Sequential sampling",
         "color": interface.colour,
     }
-    found = projects.get(title)
+    found = _standing(client, projects, before) or projects.get(title)
     if found is None:
         # The title is how it is found again, so a crash after this line makes no second one.
         return int(client.request("POST", "api/projects/", json=wanted)["id"])
-    changed = {name: value for name, value in wanted.items() if found.get(name) != value}
+    # A lead may have given it another title.
+    kept = {"title"} if found["id"] == before else set()
+    changed = {
+        name: value
+        for name, value in wanted.items()
+        if name not in kept and found.get(name) != value
+    }
     if changed:
         client.request("PATCH", f"api/projects/{found['id']}/", json=changed)
     return int(found["id"])
+
+
+def _standing(
+    client: LabelStudioClient, projects: Mapping[str, Mapping[str, Any]], number: int | None
+) -> Mapping[str, Any] | None:
+    """Return the project of that number; None: there is none any more."""
+    if number is None:
+        return None
+    listed = next((each for each in projects.values() if each["id"] == number), None)
+    if listed is not None:
+        return listed
+    # A list that others change meanwhile may miss one; to make it anew would lose its answers.
+    try:
+        found: Mapping[str, Any] = client.request("GET", f"api/projects/{number}/")
+    except ServerRefused as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return None
+    return found
 
 
 def fresh_password() -> str:

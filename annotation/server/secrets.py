@@ -42,8 +42,8 @@ def read_or_make_secrets(folder: Path) -> ServerSecrets:
         return ServerSecrets(**json.loads(file.read_text("utf-8")))
     except (ValueError, TypeError):
         raise FlywheelError(
-            f"{file.name} of this server is damaged; restore it, or remove the folder "
-            f"{folder.name} to begin with an empty server"
+            f"{folder.name}/{file.name} is damaged; restore it from a copy, for the server's "
+            "accounts and the record of who answered belong together"
         ) from None
 
 

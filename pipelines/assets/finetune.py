@@ -11,8 +11,9 @@ from pipelines.evaluation import EvaluationJob
 from pipelines.evaluation_job import shown
 from pipelines.orchestrator import POOL
 from pipelines.post_training import ASSETS, asked_under
-from pipelines.releasing import standing_findings
+from pipelines.releasing import champion_now, standing_findings
 from pipelines.resources import Wheel
+from pipelines.stores import PointerMoved, RolledBack
 from pipelines.train_launch import current, launch, train
 
 _KEY = {"key_prefix": "finetune", "group_name": "finetune", "partitions_def": TURNS}
@@ -58,6 +59,7 @@ def policy_report(
     """The candidate against the policy released last, on prompts that training did not see."""
     stores, turn = wheel.stores, context.partition_key
     generations, skills = asked_under(stores, turn)
+    candidate = current(stores, "finetune/dpo_policy", turn)
     job = EvaluationJob(
         root=stores.root,
         turn=turn,
@@ -65,8 +67,11 @@ def policy_report(
         prompts=current(stores, "artifacts/prompts", turn),
         generations=generations,
         skills=skills,
-        candidate=current(stores, "finetune/dpo_policy", turn),
-        champion=current(stores, "backbone/backbone", turn),
+        candidate=candidate,
+        # Another turn may have released since this one began.
+        champion=champion_now(
+            stores, candidate, started_from=current(stores, "backbone/backbone", turn)
+        ),
         reward_model=current(stores, ASSETS[wheel.settings.scorer], turn),
         gate=wheel.settings.gate,
         seed=wheel.settings.seed,
@@ -103,6 +108,10 @@ def released_policy(context: dg.AssetExecutionContext, wheel: Wheel):  # type: i
             f"{turn}: the report is about checkpoint {measured[:12]}, but the candidate is now "
             f"{candidate[:12]}; materialise policy_report again"
         )
+    champion = str(report.get("champion", "unknown"))
+    released = stores.catalogue.release(RELEASE)
+    if released not in (candidate, champion):
+        raise _uncompared(turn, candidate, champion, released)
     stores.checkpoints.verify(candidate)
     # Somebody may have reported a picture, or reclassified a project, since the report was made.
     findings = standing_findings(stores.root, stores, candidate)
@@ -110,7 +119,23 @@ def released_policy(context: dg.AssetExecutionContext, wheel: Wheel):  # type: i
     if refused:
         context.log.warning(f"{turn}: not released, {'; '.join(refused)}")
         return
-    stores.catalogue.promote(
-        RELEASE, candidate, reason=f"gate passed in {turn}", by="gate", at=datetime.now(UTC)
-    )
+    try:
+        stores.catalogue.promote(
+            RELEASE, candidate, reason=f"gate passed in {turn}", by="gate", at=datetime.now(UTC),
+            expected=champion,
+        )  # fmt: skip
+    except PointerMoved:  # since we looked
+        released = stores.catalogue.release(RELEASE)
+        raise _uncompared(turn, candidate, champion, released) from None
+    except RolledBack as error:
+        context.log.warning(f"{turn}: not released, {error}")
+        return
     yield dg.MaterializeResult(metadata={"checkpoint": candidate})
+
+
+def _uncompared(turn: str, candidate: str, champion: str, released: str | None) -> dg.Failure:
+    return dg.Failure(
+        f"{turn}: {candidate[:12]} was compared with {champion[:12]}, but "
+        f"{(released or 'nothing')[:12]} is released now; materialise policy_report again, which "
+        "measures against what is released"
+    )

@@ -14,7 +14,7 @@ from pipelines.judging.page import report_table, write_report
 from pipelines.orchestrator import POOL
 from pipelines.post_training import generations_of
 from pipelines.resources import Wheel
-from pipelines.train_launch import current, train
+from pipelines.train_launch import current, figures_of, train
 
 INPUTS = [
     dg.AssetKey(["preferences", "preference_snapshot"]),
@@ -57,12 +57,10 @@ def aspect_model(
 @dg.asset(deps=[dg.AssetKey(["reward_models", "aspect_model"])], **_KEY)
 def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
     """How often the model of aspects agrees with pairs it never saw, and if its odds hold."""
-    import json
-
     stores, turn = wheel.stores, context.partition_key
     checkpoint = CheckpointId(current(stores, "reward_models/aspect_model", turn))
     stores.checkpoints.verify(checkpoint)
-    figures = json.loads((stores.root / "jobs" / f"{turn}-aspect_model.result.json").read_text())
+    figures = figures_of(stores.root, turn, "aspect_model", checkpoint)
     page = Path("reports") / f"aspects-{turn}-{checkpoint[:12]}.html"
     write_report(
         stores.root / page,
@@ -83,12 +81,10 @@ def aspect_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.M
 @dg.asset(deps=[dg.AssetKey(["reward_models", "reward_model"])], **_KEY)
 def reward_model_report(context: dg.AssetExecutionContext, wheel: Wheel) -> dg.MaterializeResult:
     """How often the reward model agrees with pairs that it never saw."""
-    import json
-
     stores, turn = wheel.stores, context.partition_key
     checkpoint = CheckpointId(current(stores, "reward_models/reward_model", turn))
     stores.checkpoints.verify(checkpoint)
-    figures = json.loads((stores.root / "jobs" / f"{turn}-reward_model.result.json").read_text())
+    figures = figures_of(stores.root, turn, "reward_model", checkpoint)
     validation = figures.get("validation")
     accuracy = (
         "there were no validation pairs"

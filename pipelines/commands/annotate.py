@@ -20,7 +20,8 @@ def up(
     annotator: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Who answers; repeat for several.  [default: annotator-1]"
+            metavar="NAME",
+            help="Who answers; repeat for several.  [default: who is seated, else annotator-1]",
         ),
     ] = None,
     interface: Annotated[
@@ -28,7 +29,8 @@ def up(
         typer.Option(
             metavar="NAME",
             help="What they answer with, such as pair_image, blind_video, critique_text or "
-            "edit_text; repeat for several.  [default: pair_image and pair_text]",
+            "edit_text; repeat for several.  [default: what they have; newcomers: pair_image and "
+            "pair_text]",
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port of our own server.", min=1, max=65535)] = 8080,
@@ -52,11 +54,11 @@ def up(
 
     from annotation.interfaces import interface_named
     from annotation.server.installation import environment_folder, installed, pinned
-    from pipelines.labelling.service import bring_up
+    from pipelines.labelling.service import bring_up, seats_of
 
-    people = annotator or ["annotator-1"]
-    forms = interface or ["pair_image", "pair_text"]
     if dry_run:
+        seats = seats_of(root, annotator or [], interface or [])
+        people, forms = list(seats), list(dict.fromkeys(f for each in seats.values() for f in each))
         for name in forms:
             interface_named(name)
         install = not url and not installed(environment_folder())
@@ -67,7 +69,9 @@ def up(
         reply(fields, [line], as_json=as_json)
         return
     with progress_bars() as bars:
-        made = bring_up(root, people, forms, port=port, url=url or None, bars=bars)
+        made = bring_up(
+            root, annotator or [], interface or [], port=port, url=url or None, bars=bars
+        )
     rows = [[link.annotator_id, link.url] for link in made.links]
     lines = [f"Label Studio answers at {made.url}"]
     lines += in_columns(["annotator", "begins at"], rows)

@@ -58,6 +58,7 @@ def write_report(
             ensemble=_ensemble(figures),
             heat=_heat_rows(figures),
             maps=_maps(figures, content) if content else [],
+            everywhere=[_where(name) for name in figures.get("pointed_everywhere", [])],
         )
     )
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,8 @@ def aspect_result(run: EnsembleRun) -> dict[str, Any]:
     }
     if first.heat is not None:
         found["heat"] = _heat(first.heat)
+    if first.everywhere:
+        found["pointed_everywhere"] = list(first.everywhere)
     if run.disagreement is not None:
         found["ensemble"] = {
             "members": len(run.members),

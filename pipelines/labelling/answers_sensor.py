@@ -83,9 +83,9 @@ def answers_sensor(
         context.update_cursor(str(now))
         try:
             client = client_of(root)
+            synced = sync_answers(root, client)
             # What a day's budget held back, or a push that died left over.
             push_assignments(root, client)
-            synced = sync_answers(root, client)
         except FlywheelError as error:
             # A server that is down is no failure: people go on when it is up again.
             return dg.SkipReason(str(error))

@@ -122,7 +122,14 @@ def _projects(client: LabelStudioClient, wanted: Sequence[sa.Row[Any]]) -> Findi
         said = [f"{row.interface} of {row.annotator_id} is gone" for row in lost]
         said += [f"{row.interface} of {row.annotator_id} shows an older interface" for row in old]
         names = sorted({row.annotator_id for row in (*lost, *old)})
-        again = " ".join(f"--annotator {name}" for name in names)
+        forms = {
+            name: sorted({row.interface for row in (*lost, *old) if row.annotator_id == name})
+            for name in names
+        }
+        again = ", then with ".join(
+            " ".join([f"--annotator {name}", *(f"--interface {form}" for form in forms[name])])
+            for name in names[:5]
+        )
         return Finding(
             subject="projects",
             state="bad",

@@ -30,9 +30,10 @@ def read_gold(file: Path, stores: Stores) -> list[Known]:
 
     Raises:
         FlywheelError: no such file, or it is none of these.
-        ContractError: an answer is impossible, or a generation is not in this zone.
+        ContractError: a column is of another type, an answer is impossible, or a generation is
+            not in this zone.
     """
-    rows = checked_gold(_table(file)).to_pylist()
+    rows = checked_gold(_table(file), source=file.name).to_pylist()
     _check_values(rows)
     answers: dict[tuple[str, str | None], dict[str, float]] = {}
     for row in rows:

@@ -47,7 +47,8 @@ ASSIGNMENTS: Final = sa.Table(
     sa.Column("right_blob", sa.String),
     sa.Column("is_gold", sa.Boolean, nullable=False, default=False),
     sa.Column("data", sa.JSON, nullable=False),  # what the server is sent
-    sa.Column("server_task", sa.Integer, unique=True),  # null: not known to have arrived
+    # Null: not known to have arrived. Below 0: gone, for the server gives its number to others.
+    sa.Column("server_task", sa.Integer, unique=True),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False),  # removed on the server
     sa.Index("assignments_by_project", "project_id", "server_task"),
 )

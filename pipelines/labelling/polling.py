@@ -84,7 +84,7 @@ def changes_of(
     if project.read_to is None:
         newest = _newest(client, number)
         whole = {"fields": "all", "include": _FIELDS}
-        pages = _numbered(client, number, [], whole, size=PAGE)
+        pages = numbered(client, number, [], whole, size=PAGE)
         return Changes(newest=newest, pages=pages, looked_at=now)
     last = _last_look(ledger, number)
     if last is None or thorough or not timedelta(0) <= now - last.looked_at < _THOROUGH_EVERY:
@@ -100,7 +100,7 @@ def changes_of(
         # What moves from here on moves past *newest*, so the next look finds it.
         oldest = _moment(listed[-1]["updated_at"]).astimezone(UTC)
         rest = [*after, _rule("updated_at", "Datetime", oldest.strftime(_STAMP), "less_or_equal")]
-        for page in _numbered(client, number, rest, _BRIEF, size=LISTED):
+        for page in numbered(client, number, rest, _BRIEF, size=LISTED):
             listed = [*listed, *page]
     changed = _unread(ledger, number, listed)
     return Changes(newest=newest, pages=_named(client, number, changed), looked_at=looked_at)
@@ -134,6 +134,51 @@ def record_reads(connection: sa.Connection, project: int, tasks: Sequence[Task])
         connection.execute(sa.insert(READS), rows)
 
 
+def read_anew(connection: sa.Connection, project: int, tasks: Sequence[int]) -> None:
+    """Let the next look read *project* from the beginning, and *tasks* whatever was read of them.
+
+    Their times did not move while they were not listed, so no list of changes would name them.
+    """
+    connection.execute(
+        sa.delete(READS).where(READS.c.server_task == sa.bindparam("task")),
+        [{"task": task} for task in tasks],
+    )
+    connection.execute(
+        sa.update(PROJECTS).where(PROJECTS.c.project_id == project).values(read_to=None)
+    )
+
+
+def numbered(
+    client: LabelStudioClient,
+    project: int,
+    rules: Sequence[Mapping[str, Any]],
+    asked: Mapping[str, str],
+    *,
+    size: int,
+) -> Iterator[Sequence[Task]]:
+    """Yield the tasks of *project* that *rules* let through, page by page, by their numbers.
+
+    Each page asks for numbers above the last one, so that a task that vanishes between two pages
+    hides no other.
+
+    Args:
+        client: of the server.
+        project: its number there.
+        rules: the server's filters; none let everything through.
+        asked: which fields.
+        size: tasks a page.
+    """
+    last = 0
+    while True:
+        above = [_rule("id", "Number", last), *rules]
+        tasks = _page(client, project, above, asked, order="tasks:id", size=size)
+        if tasks:
+            yield tasks
+        if len(tasks) < size:
+            return
+        last = int(tasks[-1]["id"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
     read_to: str | None
@@ -164,26 +209,6 @@ def _newest(client: LabelStudioClient, project: int) -> str | None:
     """Return the latest change in *project*, before it is read: what happens meanwhile is later."""
     tasks = _page(client, project, [], _BRIEF, order="-tasks:updated_at", size=1)
     return str(tasks[0]["updated_at"]) if tasks else None
-
-
-def _numbered(
-    client: LabelStudioClient,
-    project: int,
-    rules: Sequence[Mapping[str, Any]],
-    asked: Mapping[str, str],
-    *,
-    size: int,
-) -> Iterator[Sequence[Task]]:
-    """Yield the tasks that *rules* let through, by their numbers."""
-    last = 0
-    while True:
-        above = [_rule("id", "Number", last), *rules]
-        tasks = _page(client, project, above, asked, order="tasks:id", size=size)
-        if tasks:
-            yield tasks
-        if len(tasks) < size:
-            return
-        last = int(tasks[-1]["id"])
 
 
 def _page(

@@ -1,20 +1,24 @@
 """Push: assignments that were planned arrive on the server once, whatever breaks in between."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from annotation.client import LabelStudioClient
+from annotation.client import PAGE, LabelStudioClient
 from data_contracts.errors import FlywheelError
 from pipelines.labelling.budgets import allowance
+from pipelines.labelling.deletions import give_way
 from pipelines.labelling.ledger import ASSIGNMENTS, PROJECTS, open_ledger, projects_of
+from pipelines.labelling.polling import numbered, task_counts
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 
 CHUNK: Final = 1000  # tasks a request
+_NAMED: Final = 5  # gone projects that a complaint lists
 
 
 def push_assignments(
@@ -34,7 +38,8 @@ def push_assignments(
     are found again by the assignment that each carries.
 
     Raises:
-        FlywheelError: the server is away or refuses; running again goes on where it stopped.
+        FlywheelError: the server is away or refuses; running again goes on where it stopped. Or
+            a labelling project is gone there; all others were sent their tasks then.
     """
     ledger = open_ledger(root)
     tell = advance or (lambda _done, _total: None)
@@ -43,11 +48,14 @@ def push_assignments(
         total = sum(len(each) for each in waiting.values())
         sent = 0
         tell(0, total)
+        there = task_counts(client, [project for project, planned in waiting.items() if planned])
         for project, planned in waiting.items():
-            if not planned:
+            if project not in there:
                 continue
-            if task_count(client, project) != known_tasks(ledger, project):
-                recognise(ledger, client, project)
+            if there[project] != known_tasks(ledger, project):
+                found = recognise(ledger, client, project)
+                with transaction(ledger) as connection:
+                    record_found(connection, project, found)
                 still = {each.assignment_id for each in waiting_of(ledger, project)}
                 # What arrived is off the list.
                 planned = [each for each in planned if each.assignment_id in still]  # noqa: PLW2901
@@ -62,6 +70,8 @@ def push_assignments(
                 record_arrivals(ledger, [each.assignment_id for each in chunk], answer)
                 sent += len(chunk)
                 tell(sent, total)
+    lost = {project for project, planned in waiting.items() if planned} - set(there)
+    check_none_gone([row for row in projects_of(ledger) if row.project_id in lost])
     return sent
 
 
@@ -80,16 +90,25 @@ def _affordable(ledger: sa.Engine, *, now: datetime) -> dict[int, Sequence[sa.Ro
     return waiting
 
 
-def task_count(client: LabelStudioClient, project: int) -> int:
-    """Return how many tasks the server has in *project*."""
-    return int(client.request("GET", f"api/projects/{project}/")["task_number"])
+def check_none_gone(gone: Sequence[sa.Row[Any]]) -> None:
+    """Say what to do about labelling projects, rows of `projects_of`, that the server has no more.
+
+    Raises:
+        FlywheelError: there are any.
+    """
+    if gone:
+        named = ", ".join(f"{row.interface} of {row.annotator_id}" for row in gone[:_NAMED])
+        raise FlywheelError(
+            f"labelling projects are gone on the server: {named}; `flywheel annotate doctor` "
+            "names the command that makes them again"
+        )
 
 
 def known_tasks(ledger: sa.Engine, project: int) -> int:
     """Return how many tasks of *project* we know to be on the server, strangers included."""
     ours = sa.select(sa.func.count()).where(
         ASSIGNMENTS.c.project_id == project,
-        ASSIGNMENTS.c.server_task.is_not(None),
+        ASSIGNMENTS.c.server_task > 0,
         ~ASSIGNMENTS.c.deleted,
     )
     others = sa.select(PROJECTS.c.strangers).where(PROJECTS.c.project_id == project)
@@ -99,30 +118,38 @@ def known_tasks(ledger: sa.Engine, project: int) -> int:
         )
 
 
-def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> None:
-    """Learn which tasks of *project* really exist: what arrived, what is gone, what is strange.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the server holds of one labelling project."""
+
+    tasks: frozenset[int]
+    arrived: Mapping[str, int]  # assignment -> its task, of which we did not know
+    strangers: int  # tasks that are not ours
+
+
+def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> Found:
+    """Learn which tasks of *project* really exist; nothing is recorded yet.
 
     A second task of one assignment is removed from the server: it was sent by a push that died.
     """
     there: dict[int, str] = {}
-    for page in client.pages(
-        "api/tasks/", {"project": project, "fields": "task_only", "include": "id,data"}
-    ):
-        there |= {int(t["id"]): str((t.get("data") or {}).get("assignment")) for t in page["tasks"]}
+    asked = {"fields": "task_only", "include": "id,data"}
+    for tasks in numbered(client, project, [], asked, size=PAGE):
+        there |= {int(t["id"]): str((t.get("data") or {}).get("assignment")) for t in tasks}
     with transaction(ledger, writes=False) as connection:
         rows = connection.execute(
-            sa.select(
-                ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.server_task, ASSIGNMENTS.c.deleted
-            ).where(ASSIGNMENTS.c.project_id == project)
+            sa.select(ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.server_task).where(
+                ASSIGNMENTS.c.project_id == project
+            )
         ).all()
     ours = {row.assignment_id: row for row in rows}
     placed = {row.server_task for row in rows if row.server_task is not None}
     arrived: dict[str, int] = {}
     spare, strangers = [], 0
     for task, assignment in sorted(there.items()):
-        if task in placed:
-            continue
         row = ours.get(assignment)
+        if task in placed and (row is None or row.server_task == task):
+            continue
         if row is None:
             strangers += 1
         elif row.server_task is None and assignment not in arrived:
@@ -131,19 +158,19 @@ def recognise(ledger: sa.Engine, client: LabelStudioClient, project: int) -> Non
             spare.append(task)
     for task in spare:
         client.request("DELETE", f"api/tasks/{task}/")
-    gone = [row.assignment_id for row in rows
-            if row.server_task is not None and row.server_task not in there]  # fmt: skip
-    with transaction(ledger) as connection:
-        for assignment, task in arrived.items():
-            connection.execute(_arrival(assignment, task))
-        connection.execute(
-            sa.update(ASSIGNMENTS)
-            .where(ASSIGNMENTS.c.project_id == project)
-            .values(deleted=ASSIGNMENTS.c.assignment_id.in_(gone))
-        )
-        connection.execute(
-            sa.update(PROJECTS).where(PROJECTS.c.project_id == project).values(strangers=strangers)
-        )
+    return Found(tasks=frozenset(there) - frozenset(spare), arrived=arrived, strangers=strangers)
+
+
+def record_found(connection: sa.Connection, project: int, found: Found) -> None:
+    """Record what of *project* arrived and how much is strange; the sync follows deletions."""
+    give_way(connection, list(found.arrived.values()))
+    for assignment, task in found.arrived.items():
+        connection.execute(_arrival(assignment, task))
+    connection.execute(
+        sa.update(PROJECTS)
+        .where(PROJECTS.c.project_id == project)
+        .values(strangers=found.strangers)
+    )
 
 
 def _arrival(assignment: str, task: int) -> sa.Update:
@@ -182,6 +209,7 @@ def record_arrivals(ledger: sa.Engine, chunk: Sequence[str], answer: Mapping[str
         .values(server_task=sa.bindparam("task"))
     )
     with transaction(ledger) as connection:
+        give_way(connection, tasks)
         connection.execute(
             update, [{"which": w, "task": t} for w, t in zip(chunk, tasks, strict=True)]
         )

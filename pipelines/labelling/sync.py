@@ -20,16 +20,22 @@ from annotation.interfaces import Interface, interface_named
 from annotation.results import Assignment, EditedVersion, ResultRefused, rows_of_answer
 from data_contracts.contract import load_contract
 from data_contracts.schemas import ANNOTATION
+from pipelines.labelling.deletions import DELETED, follow_deletions, tombstone
 from pipelines.labelling.edits import edited_in, record_edits, store_texts, tenants_of
 from pipelines.labelling.ledger import ANSWERS, ASSIGNMENTS, open_ledger, projects_of
 from pipelines.labelling.loose_texts import drop_loose
-from pipelines.labelling.polling import changes_of, move_cursor, record_reads, task_counts
-from pipelines.labelling.push import known_tasks, recognise
+from pipelines.labelling.polling import (
+    changes_of,
+    move_cursor,
+    record_reads,
+    task_counts,
+)
+from pipelines.labelling.push import check_none_gone, known_tasks, recognise, record_found
 from pipelines.stores.atomic import locked
 from pipelines.stores.catalogue_tables import transaction
 from pipelines.stores.enforcer import split_rows
 
-ACCEPTED, QUARANTINED, DELETED = "accepted", "quarantined", "deleted"
+ACCEPTED, QUARANTINED = "accepted", "quarantined"
 _SECOND: Final = "a second answer to one task; the first one counts"
 
 
@@ -59,20 +65,26 @@ def sync_answers(
         clock: UTC.
 
     Raises:
-        FlywheelError: the server is away or refuses; running again goes on where it stopped.
+        FlywheelError: the server is away or refuses; running again goes on where it stopped. Or
+            a labelling project is gone there; all others were read then.
     """
     ledger = open_ledger(root)
     counts = {ACCEPTED: 0, QUARANTINED: 0, DELETED: 0, "unchanged": 0}
     with locked(root / "labelling" / ".sync", exclusive=True):
         projects = projects_of(ledger)
         there = task_counts(client, [project.project_id for project in projects])
-        for project in projects:
-            interface = interface_named(project.interface)
-            if there.get(project.project_id) != known_tasks(ledger, project.project_id):
+        for number, count in there.items():
+            if count != known_tasks(ledger, number):
                 # A push may be recording what it sent; its tasks are no strangers.
                 with locked(root / "labelling" / ".push", exclusive=True):
-                    recognise(ledger, client, project.project_id)
-                counts[DELETED] += _bury(ledger, project.project_id)
+                    found = recognise(ledger, client, number)
+                    with transaction(ledger) as connection:
+                        record_found(connection, number, found)
+                        counts[DELETED] += follow_deletions(connection, number, found.tasks)
+        for project in projects_of(ledger):  # again: some are to be read from the beginning now
+            if project.project_id not in there:
+                continue
+            interface = interface_named(project.interface)
             changes = changes_of(ledger, client, project, thorough=thorough, now=clock())
             for tasks in changes.pages:
                 for state, count in _take(root, ledger, project, interface, tasks).items():
@@ -80,6 +92,7 @@ def sync_answers(
             move_cursor(ledger, project.project_id, changes)
         if thorough or counts[ACCEPTED] or counts[QUARANTINED] or counts[DELETED]:
             drop_loose(root, ledger)
+    check_none_gone([project for project in projects if project.project_id not in there])
     return Synced(
         accepted=counts[ACCEPTED],
         quarantined=counts[QUARANTINED],
@@ -160,7 +173,7 @@ def _take(
             columns = [{k: v for k, v in each.items() if k != "edited"} for each in fresh]
             connection.execute(sa.insert(ANSWERS), columns)
         record_edits(connection, replaced, fresh)
-        _tombstone(connection, gone)
+        tombstone(connection, gone)
         # Strangers are read again: one may turn out to be ours.
         ours = [task for task in tasks if int(task["id"]) in given]
         record_reads(connection, project.project_id, ours)
@@ -230,29 +243,6 @@ def _hold_to_contract(judged: Sequence[dict[str, Any]]) -> None:
     for each in judged:
         if any(row["annotation_id"] in broken for row in each["rows"]):
             each.update(state=QUARANTINED, reason="a row breaks the annotation contract", rows=[])
-
-
-def _bury(ledger: sa.Engine, project: int) -> int:
-    """Tombstone the answers of tasks that were deleted on the server; return how many."""
-    gone = sa.select(ASSIGNMENTS.c.server_task).where(
-        ASSIGNMENTS.c.project_id == project, ASSIGNMENTS.c.deleted
-    )
-    lost = sa.select(ANSWERS.c.server_annotation).where(
-        ANSWERS.c.server_task.in_(gone), ANSWERS.c.state != DELETED
-    )
-    with transaction(ledger) as connection:
-        numbers = list(connection.execute(lost).scalars())
-        _tombstone(connection, numbers)
-    return len(numbers)
-
-
-def _tombstone(connection: sa.Connection, numbers: Sequence[int]) -> None:
-    connection.execute(
-        sa.update(ANSWERS)
-        .where(ANSWERS.c.server_annotation.in_(list(numbers)))
-        .values(state=DELETED, reason=None, rows=[])
-    )
-    record_edits(connection, numbers, [])
 
 
 def table_of_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

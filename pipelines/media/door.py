@@ -9,7 +9,7 @@ answer pass, and it signs in who holds a link of ours.
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -34,6 +34,7 @@ from starlette.routing import Route
 from data_contracts.ids import Digest
 from pipelines.labelling.feedback import feedback_of
 from pipelines.labelling.ledger import ANNOTATORS, ASSIGNMENTS
+from pipelines.media.bodies import read_body
 from pipelines.media.entering import BEGIN, SIGN_IN, PasswordOf, entering
 from pipelines.media.keys import PATH as KEYS
 from pipelines.media.keys import SCRIPT, with_keys
@@ -44,7 +45,8 @@ from pipelines.media.progress import (
     progress_page,
     projects_of_account,
 )
-from pipelines.media.signing import EntryRefused, MediaRefused, check_signature, signed_path
+from pipelines.media.refusals import REFUSALS
+from pipelines.media.signing import MediaRefused, check_signature, signed_path
 from pipelines.stores.blobs import Blobs
 from pipelines.stores.catalogue_tables import transaction
 
@@ -205,12 +207,9 @@ def build_door(
             request.method,
             httpx.URL(path=request.url.path, query=request.url.query.encode()),
             headers=headers,
-            content=await request.body(),
+            content=await read_body(request, who),
         )
-        try:
-            answer = await client.send(passed, stream=True)
-        except httpx.HTTPError:
-            return PlainTextResponse("Label Studio is down; run `flywheel annotate up`\n", 502)
+        answer = await client.send(passed, stream=True)
         changes = request.method in ("POST", "PUT", "PATCH", "DELETE")
         if changes and answer.is_success and _ANSWERS.fullmatch(request.url.path):
             await run_in_threadpool(answered)
@@ -221,8 +220,10 @@ def build_door(
         ]
         response: Response
         if page and _readable_page(answer.headers):
-            content = with_keys(await answer.aread())
-            await answer.aclose()
+            try:
+                content = with_keys(await answer.aread())
+            finally:
+                await answer.aclose()
             response = Response(content, answer.status_code)
             length = str(len(content)).encode()
         else:
@@ -238,10 +239,6 @@ def build_door(
         yield
         await client.aclose()
 
-    handlers: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-        MediaRefused: _refuse,
-        EntryRefused: _refuse,
-    }
     enter = entering(client, ledger, key, password_of=password_of, clock=clock)
     return Starlette(
         routes=[
@@ -253,13 +250,9 @@ def build_door(
             Route(PROGRESS, progress, methods=["GET"]),
             Route("/{rest:path}", onward, methods=_METHODS),
         ],
-        exception_handlers=dict(handlers),
+        exception_handlers=dict(REFUSALS),
         lifespan=lifespan,
     )
-
-
-async def _refuse(_request: Request, error: Exception) -> Response:
-    return PlainTextResponse(f"{error}\n", 403, headers={"Cache-Control": "no-store"})
 
 
 def _readable_page(headers: Mapping[str, str]) -> bool:

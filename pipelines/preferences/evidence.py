@@ -69,9 +69,10 @@ def _gathered(shown: Any, said: Any, known: Any) -> Any:
 
 
 def direct_votes(annotations: pa.Table | None) -> pa.Table:
-    """Count direct comparisons: first_id < second_id, aspect, won (by the first), votes.
+    """Count direct comparisons: first_id < second_id, aspect, won (by the first), tied, votes.
 
-    A tie is half a win; an annotator who answers twice counts once, by the last annotation_id.
+    A tie is half a win, and is counted beside; an annotator who answers twice counts once, by
+    the last annotation_id.
     """
     names = (
         "annotation_id", "annotator_id", "kind", "generation_id", "other_generation_id", "aspect",
@@ -97,6 +98,7 @@ WITH turned AS (
     WHERE kind = 'comparison' AND value IS NOT NULL AND NOT isnan(value)
         AND generation_id <> other_generation_id
 )
-SELECT first_id, second_id, aspect, sum(won) AS won, count(*) AS votes
+SELECT first_id, second_id, aspect, sum(won) AS won, count(*) FILTER (won = 0.5) AS tied,
+    count(*) AS votes
 FROM turned WHERE age = 1 GROUP BY ALL ORDER BY ALL
 """

@@ -270,6 +270,7 @@ def _candidates(
         settings=settings.target,
         votes_for=heard["votes_for"].to_numpy(),
         votes=heard["votes"].to_numpy(),
+        votes_tied=heard["votes_tied"].to_numpy(),
         equal=fit.equal_chance(index[first], index[second], aspect) if alike else None,
     )
     for name, column in zip(("target", "weight", "kept"), aim, strict=True):
@@ -279,7 +280,8 @@ def _candidates(
 
 _VOTES: Final = """
 SELECT row, coalesce(CASE WHEN chosen_id < rejected_id THEN won ELSE votes - won END, 0.0)
-    AS votes_for, CAST(coalesce(votes, 0) AS DOUBLE) AS votes
+    AS votes_for, CAST(coalesce(votes, 0) AS DOUBLE) AS votes,
+    CAST(coalesce(tied, 0) AS DOUBLE) AS votes_tied
 FROM pairs LEFT JOIN votes ON first_id = least(chosen_id, rejected_id)
     AND second_id = greatest(chosen_id, rejected_id) AND votes.aspect = pairs.aspect
 ORDER BY row

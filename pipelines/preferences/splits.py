@@ -39,7 +39,7 @@ _NUMBERS: Final = {
 _EMPTY: Final = frozenset({"the", "please", "of", "is", "are"})
 _WORD: Final = re.compile(r"[^\W_]+")
 _ROWS, _BANDS = 4, 16
-_PRIME: Final = (1 << 61) - 1
+_AT_ONCE: Final = 1 << 24  # agreements of signatures that are held at a time
 
 
 def normalise_text(text: str) -> tuple[str, ...]:
@@ -136,32 +136,61 @@ def _similar(tokens: list[tuple[str, ...]], *, settings: SplitSettings) -> list[
     if len(long) < 2:
         return []
     signatures = np.stack([_signature(tokens[n]) for n in long])
-    edges: set[tuple[int, int]] = set()
+    compared: set[bytes] = set()
+    edges: list[tuple[int, int]] = []
     for band in range(_BANDS):
         part = np.ascontiguousarray(signatures[:, band * _ROWS : (band + 1) * _ROWS])
         _, where = np.unique(part, axis=0, return_inverse=True)
         order = np.argsort(where.ravel(), kind="stable")
-        same = np.flatnonzero(np.diff(where.ravel()[order]) == 0)
-        edges.update(zip(order[same].tolist(), order[same + 1].tolist(), strict=True))
-    near = sorted(edges)
-    return [
-        (long[a], long[b])
-        for a, b in near
-        if float((signatures[a] == signatures[b]).mean()) >= settings.similarity
-    ]
+        begins = np.flatnonzero(np.diff(where.ravel()[order], prepend=-1))
+        for alike in np.split(order, begins[1:]):
+            if len(alike) > 1 and alike.tobytes() not in compared:
+                compared.add(alike.tobytes())
+                edges += _near(signatures, alike, settings.similarity)
+    return [(long[a], long[b]) for a, b in edges]
+
+
+def _near(
+    signatures: NDArray[np.uint64], some: NDArray[np.int64], similarity: float
+) -> list[tuple[int, int]]:
+    """Return the pairs of *some* rows that agree in at least *similarity* of their signature.
+
+    All pairs, m (m - 1) / 2 of m rows: what a template shares may lie between two copies in any
+    order, so that neighbours alone do not show them.
+    """
+    edges: list[tuple[int, int]] = []
+    rows = max(1, _AT_ONCE // (len(some) * signatures.shape[1]))
+    for begin in range(0, len(some), rows):
+        here = some[begin : begin + rows]
+        agree = (signatures[here][:, None] == signatures[some[begin:]][None]).mean(axis=2)
+        a, b = np.nonzero(agree >= similarity)
+        a, b = a[b > a], b[b > a]
+        edges += zip(here[a].tolist(), some[begin:][b].tolist(), strict=True)
+    return edges
 
 
 def _signature(words: tuple[str, ...]) -> NDArray[np.uint64]:
     shingles = {" ".join(words[n : n + 3]) for n in range(len(words) - 2)}
     hashes = np.array(
-        [int.from_bytes(blake2b(s.encode(), digest_size=4).digest()) for s in shingles],
+        [int.from_bytes(blake2b(s.encode(), digest_size=8).digest()) for s in shingles],
         dtype=np.uint64,
     )
-    rng = np.random.default_rng(0)  # fixed: a signature is a property of the text
-    a = rng.integers(1, 1 << 31, _ROWS * _BANDS, dtype=np.uint64)
-    b = rng.integers(0, 1 << 31, _ROWS * _BANDS, dtype=np.uint64)
-    signature: NDArray[np.uint64] = ((hashes[:, None] * a + b) % np.uint64(_PRIME)).min(axis=0)
+    # Each function must order shingles anew: a product that hardly wraps around keeps the order,
+    # and all functions then find the same minimum.
+    keys = np.arange(1, _ROWS * _BANDS + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    signature: NDArray[np.uint64] = _mixed(hashes[:, None] + keys).min(axis=0)
     return signature
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return *values* with their bits mixed, one to one.
+
+    Source:
+        The finaliser of SplitMix64 (Steele, Lea & Flood 2014, fig. 16).
+    """
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 def _components(edges: list[tuple[int, int]], size: int) -> NDArray[np.int32]:

@@ -45,6 +45,7 @@ def targets(
     settings: TargetSettings,
     votes_for: FloatArray | None = None,
     votes: FloatArray | None = None,
+    votes_tied: FloatArray | None = None,
     equal: FloatArray | None = None,
 ) -> Targets:
     """Turn P(chosen is better) into target, weight, and whether the pair is kept.
@@ -54,8 +55,10 @@ def targets(
         settings: thresholds.
         votes_for: (n,) direct comparisons won by the chosen (ties count half); None: no votes.
         votes: (n,) direct comparisons in all.
+        votes_tied: (n,) of them, those that called both equal; None: none. They split nobody.
         equal: (n,) chance that both are equally good; where that is sure, the pair is kept as a
-            tie, whose target is .5. None: a pair that is probably a tie is undecided.
+            tie, whose target is .5. None: a pair that is probably a tie is undecided, and so is
+            one on which annotators split evenly, for it has nothing to imitate.
 
     Raises:
         ShapeError: votes and probabilities differ in number.
@@ -69,21 +72,23 @@ def targets(
         raise ContractError(
             "pairs: a probability is outside [.5, 1]; choose the likelier one first"
         )
-    for_it = np.zeros_like(probability) if votes_for is None else votes_for
-    total = np.zeros_like(probability) if votes is None else votes
-    if for_it.shape != probability.shape or total.shape != probability.shape:
-        raise ShapeError(f"{len(probability)} pairs but votes for {len(total)}; give one of each")
-    share_for = np.where(total > 0, for_it / np.maximum(total, 1.0), 1.0)
-    split = (total >= settings.split_votes) & (
-        np.minimum(share_for, 1 - share_for) >= settings.split_share
+    nobody = np.zeros_like(probability)
+    for_it, total, tied_votes = (
+        nobody if given is None else given for given in (votes_for, votes, votes_tied)
     )
-    soft = np.maximum(share_for, 0.5)
+    if not for_it.shape == total.shape == tied_votes.shape == probability.shape:
+        raise ShapeError(f"{len(probability)} pairs but votes for {len(total)}; give one of each")
+    lost = total - for_it - tied_votes / 2
+    least = np.minimum(for_it - tied_votes / 2, lost)
+    split = (total >= settings.split_votes) & (least >= settings.split_share * total - 1e-9)
+    soft = np.maximum(np.where(total > 0, for_it / np.maximum(total, 1.0), 1.0), 0.5)
     # A split is itself well known, so its pair counts in full; the target carries the split.
-    alike = np.zeros_like(probability) if equal is None else equal
+    alike = nobody if equal is None else equal
+    aimless = split & (soft == 0.5) & (equal is None)
     tied = ~split & (alike >= settings.min_confidence)
     sure = 2 * np.where(tied, alike, probability) - 1
     return Targets(
         target=np.where(split, soft, np.where(tied, 0.5, 1.0)),
         weight=np.where(split, 1.0, np.round(np.minimum(sure, 1.0), 12)),
-        kept=split | tied | (probability >= settings.min_confidence),
+        kept=~aimless & (split | tied | (probability >= settings.min_confidence)),
     )

@@ -34,7 +34,6 @@ class Overlaps:
     either: FloatArray  # that both saw and at least one praised
     expected: FloatArray  # how many both would praise by chance
     spread: FloatArray  # squared relative deviation of that expectation
-    users: int  # who saw anything at all
 
     def chance(self) -> FloatArray:
         """Return how probably so many or more come together by chance.
@@ -46,18 +45,22 @@ class Overlaps:
         return tail
 
 
-def overlaps(
-    first: IntArray, second: IntArray, together: IntArray, some: IntArray, parts: Parts
-) -> Overlaps:
-    """Compare pairs of users on what both have seen.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How readily the compared users praise, and how usual praise is."""
+
+    mean: float  # share of exposures that were praised
+    mine: FloatArray  # (s,) generations that each user praised
+    hoped: FloatArray  # (s,) how many of the same the average user would have
+    users: int  # who saw anything at all
+
+
+def habits(some: IntArray, parts: Parts) -> Habits:
+    """Learn how readily users praise.
 
     Args:
-        first: (p,) place of a user in *some*.
-        second: (p,) of the other.
-        together: (p,) generations that both praised.
         some: (s,) rows of the users who are compared.
-        parts: gives, for some generations at a time, who praised and who saw them, both (u, i of
-            the part); asked twice.
+        parts: as of `overlaps`.
     """
     given = shown = 0
     present: NDArray[np.bool_] = np.zeros(1, dtype=bool)
@@ -66,14 +69,32 @@ def overlaps(
         present = present | (np.diff(sight.indptr) > 0)
     mean = given / max(shown, 1)
     mine, hoped = np.zeros(len(some)), np.zeros(len(some))
-    common = {name: np.zeros(len(first)) for name in ("one", "other", "hoped", "both")}
+    for praise, sight in parts():
+        mine += np.asarray(praise[some].sum(axis=1)).ravel()
+        hoped += sight[some] @ _popular(praise, sight, mean)
+    return Habits(mean=mean, mine=mine, hoped=hoped, users=int(present.sum()))
+
+
+def overlaps(
+    first: IntArray, second: IntArray, some: IntArray, known: Habits, parts: Parts
+) -> Overlaps:
+    """Compare pairs of users on what both have seen.
+
+    Args:
+        first: (p,) place of a user in *some*.
+        second: (p,) of the other.
+        some: (s,) rows of the users who are compared.
+        known: their habits.
+        parts: gives, for some generations at a time, who praised and who saw them, both (u, i of
+            the part).
+    """
+    common = {name: np.zeros(len(first)) for name in ("one", "other", "together", "hoped", "both")}
+    mean = known.mean
     for praise, sight in parts():
         fans = np.asarray(praise.sum(axis=0)).ravel().astype(np.float64)
         saw = np.asarray(sight.sum(axis=0)).ravel().astype(np.float64)
+        popular = _popular(praise, sight, mean)
         acts, seen = praise[some], sight[some]
-        mine += np.asarray(acts.sum(axis=1)).ravel()
-        popular = (fans + OTHERS * mean) / (saw + OTHERS) / mean
-        hoped += seen @ popular
         # 1 seen, 2 praised by the one, 3 by the other, 6 by both: one product tells all.
         left, right = seen + acts, seen + 2 * acts
         sizes = np.diff(seen.indptr)
@@ -84,20 +105,31 @@ def overlaps(
             without = others / (saw[met.col] - 2 + OTHERS) / mean
             width = rows.stop - rows.start
             for name, weight in (
-                ("one", one), ("other", other), ("hoped", popular[met.col]), ("both", without**2),
+                ("one", one), ("other", other), ("together", one & other),
+                ("hoped", popular[met.col]), ("both", without**2),
             ):  # fmt: skip
                 common[name][rows] += np.bincount(met.row, weights=weight, minlength=width)
-    own_first, vague_first = _habit(mine[first], hoped[first], common["one"], common["hoped"], mean)
+    own_first, vague_first = _habit(
+        known.mine[first], known.hoped[first], common["one"], common["hoped"], mean
+    )
     own_second, vague_second = _habit(
-        mine[second], hoped[second], common["other"], common["hoped"], mean
+        known.mine[second], known.hoped[second], common["other"], common["hoped"], mean
     )
     return Overlaps(
-        together=together.astype(np.float64),
-        either=np.maximum(common["one"] + common["other"] - together, together),
+        # Counted where all else is: what many praise is expected of both, and seen of both.
+        together=common["together"],
+        either=common["one"] + common["other"] - common["together"],
         expected=own_first * own_second * common["both"],
         spread=vague_first + vague_second + TASTE,
-        users=int(present.sum()),
     )
+
+
+def _popular(praise: csr_array, sight: csr_array, mean: float) -> FloatArray:
+    """Return (i,) how often each generation is praised, by the usual share."""
+    fans = np.asarray(praise.sum(axis=0)).ravel().astype(np.float64)
+    saw = np.asarray(sight.sum(axis=0)).ravel().astype(np.float64)
+    popular: FloatArray = (fans + OTHERS * mean) / (saw + OTHERS) / mean
+    return popular
 
 
 def _habit(

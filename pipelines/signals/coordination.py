@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from pipelines.signals.adversaries import wilson_lower
-from pipelines.signals.co_praise import IntArray, Parts, blocks, overlaps
+from pipelines.signals.co_praise import Habits, IntArray, Parts, blocks, habits, overlaps
 from pipelines.signals.signal_patterns import praised
 from pipelines.signals.signal_table import BoolArray
 from pipelines.signals.tenant_users import User, Users, number_users
@@ -25,6 +26,7 @@ PARTNERS: Final = 2  # near-identical others from which a user belongs to a grou
 CROWDED: Final = 400  # praised by more than this, a generation tells nothing of who is together
 BY_CHANCE: Final = 4.0  # partners that each user may find by chance; a group knits four together
 UNLIKELY: Final = 0.01  # chance of a pair's overlap, at most, however few users there are
+PAIRS_AT_ONCE: Final = 2_000_000  # compared at a time: some 200 MB
 LIFT: Final = 2.0  # times as much praise in common as expected, at least
 
 
@@ -76,24 +78,30 @@ def group_users(
         users: who is compared; u of them.
         acts: (u, i) 1 where the user praised the generation.
         parts: gives, for some generations at a time, who praised and who saw them, both (u, i of
-            the part); asked twice, and only where somebody is close enough to be compared.
+            the part); asked again and again, and only where somebody is close enough to compare.
         alike: share in [0, 1].
         shared: praised in common, at least.
         confidence: standard errors.
     """
-    first, second, together = _close_pairs(acts, shared=shared)
+    first, second = _close_pairs(acts, shared=shared)
     if len(first) == 0:
         return {}
     # Only the few users who share that much are compared on what both have seen.
-    some, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    left, right = place[: len(first)], place[len(first) :]
-    met = overlaps(left, right, together, some, parts)
-    chance = met.chance()
-    # Two who praise nearly everything are nearly identical too, and that by chance.
-    identical = wilson_lower(met.together, met.either, confidence=confidence) > alike
-    identical &= chance < UNLIKELY
-    rare = min(BY_CHANCE / met.users, UNLIKELY)
-    often = (chance < rare) & (met.together > LIFT * met.expected)
+    near: BoolArray = np.zeros(acts.shape[0], dtype=bool)
+    near[first] = near[second] = True
+    some = np.flatnonzero(near)
+    place = np.cumsum(near) - 1
+    known = habits(some, parts)
+    # Where people act much many pairs share something, and few of them turn out to be partners.
+    found = [
+        _partners(
+            place[first[begin : begin + PAIRS_AT_ONCE]],
+            place[second[begin : begin + PAIRS_AT_ONCE]],
+            some, known, parts, alike=alike, confidence=confidence,
+        )
+        for begin in range(0, len(first), PAIRS_AT_ONCE)
+    ]  # fmt: skip
+    left, right, identical, often = (np.concatenate(column) for column in zip(*found, strict=True))
     member, joined = _members(left, right, identical, often, len(some))
     left, right = left[joined], right[joined]
     kept = member[left] & member[right]
@@ -106,22 +114,57 @@ def group_users(
     return {name: order[names[name]] for name in sorted(names)}
 
 
-def _close_pairs(acts: csr_array, *, shared: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Return pairs of users, first < second, who praised at least *shared* in common, and how many.
+def _partners(
+    left: IntArray,
+    right: IntArray,
+    some: IntArray,
+    known: Habits,
+    parts: Parts,
+    *,
+    alike: float,
+    confidence: float,
+) -> tuple[IntArray, IntArray, BoolArray, BoolArray]:
+    """Return the pairs who are partners, whether nearly identical, and whether too often together.
+
+    Args:
+        left: (p,) place of a user in *some*.
+        right: (p,) of the other.
+        some: (s,) rows of the users who are compared.
+        known: their habits.
+        parts: as of `group_users`.
+        alike: share in [0, 1].
+        confidence: standard errors.
+    """
+    met = overlaps(left, right, some, known, parts)
+    chance = met.chance()
+    # Two who praise nearly everything are nearly identical too, and that by chance.
+    identical = wilson_lower(met.together, met.either, confidence=confidence) > alike
+    identical &= chance < UNLIKELY
+    rare = min(BY_CHANCE / known.users, UNLIKELY)
+    often = (chance < rare) & (met.together > LIFT * met.expected)
+    either = identical | often
+    return left[either], right[either], identical[either], often[either]
+
+
+def _close_pairs(acts: csr_array, *, shared: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return pairs of users, first < second, who praised at least *shared* in common.
+
+    What more than CROWDED praised brings nobody together here; those who are compared are compared
+    on it too, or liking what is popular would hide a group.
 
     Some users at a time: all pairs of users together would not fit where many praise alike.
     """
     fans = np.asarray(acts.sum(axis=0)).ravel()
     told = acts[:, (fans >= PARTNERS + 1) & (fans <= CROWDED)]
-    found: list[IntArray] = [np.zeros((3, 0), dtype=np.int64)]
+    found: list[NDArray[np.int32]] = [np.zeros((2, 0), dtype=np.int32)]
     work = told @ np.asarray(told.sum(axis=0)).ravel()
     for some in blocks(work):
         both = (told[some] @ told.T).tocoo()
         row = both.row + some.start
         close = (row < both.col) & (both.data >= shared)
-        found.append(np.stack([row[close], both.col[close], both.data[close]]).astype(np.int64))
-    first, second, together = np.concatenate(found, axis=1)
-    return first, second, together
+        found.append(np.stack([row[close], both.col[close]]).astype(np.int32))
+    first, second = np.concatenate(found, axis=1)
+    return first, second
 
 
 def _members(

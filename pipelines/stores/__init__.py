@@ -17,7 +17,7 @@ from pipelines.stores.catalogue import (
 )
 from pipelines.stores.checkpoints import CheckpointFields, CheckpointManifest, Checkpoints
 from pipelines.stores.derived import DerivedTables, TableRef
-from pipelines.stores.pointers import PointerMove, PointerMoved
+from pipelines.stores.pointers import PointerMove, PointerMoved, RolledBack
 from pipelines.stores.snapshots import (
     Snapshot,
     SnapshotManifest,
@@ -41,6 +41,7 @@ __all__ = [
     "PointerMove",
     "PointerMoved",
     "RoleDenied",
+    "RolledBack",
     "Snapshot",
     "SnapshotManifest",
     "Stores",

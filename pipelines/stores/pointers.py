@@ -19,6 +19,10 @@ class PointerMoved(FlywheelError):
     """Somebody else moved the pointer first."""
 
 
+class RolledBack(FlywheelError):
+    """A checkpoint was rolled back since it was promoted last."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointerMove:
     """One move of a pointer."""
@@ -78,13 +82,31 @@ class Pointers:
         return self.pointer_history(RELEASE + name)
 
     def promote(
-        self, name: str, checkpoint: CheckpointId, *, reason: str, by: str, at: datetime
+        self,
+        name: str,
+        checkpoint: CheckpointId,
+        *,
+        reason: str,
+        by: str,
+        at: datetime,
+        expected: str | None = None,
     ) -> CheckpointId:
         """Release *checkpoint* as *name*; promoting the released one again changes nothing.
 
+        Args:
+            name: of the release.
+            checkpoint: what is released.
+            reason: kept in the history, as *by* and *at* are.
+            by: who.
+            at: now.
+            expected: the only release that may be replaced, and then no rollback is undone; None:
+                a person promotes, whatever stands and stood.
+
         Raises:
             FlywheelError: *checkpoint* is not registered in the catalogue as a checkpoint.
-            PointerMoved: somebody else released at the same moment.
+            PointerMoved: another than *expected* is released, or somebody else released at the
+                same moment.
+            RolledBack: *expected* is given and *checkpoint* was rolled back.
         """
         with transaction(self._engine) as connection:
             kind = connection.scalar(
@@ -98,6 +120,8 @@ class Pointers:
             pointer = RELEASE + name
             current = _value(connection, pointer)
             if current != checkpoint:
+                if expected is not None:
+                    _check_free(connection, pointer, checkpoint, expected)
                 _move(connection, _PROMOTE, pointer, current, checkpoint, reason, by, stamp(at))
         return checkpoint
 
@@ -128,6 +152,25 @@ def move_to(
     current = _value(connection, name)
     if current != new:
         _move(connection, _SET, name, current, new, reason, by, stamp(at))
+
+
+def _check_free(
+    connection: sa.Connection, pointer: str, checkpoint: CheckpointId, expected: str
+) -> None:
+    """Return if *expected* is released and *checkpoint* was not rolled back."""
+    if _value(connection, pointer) != expected:
+        raise _moved(connection, pointer, expected)
+    rolled_back = False
+    for move in _history(connection, pointer):
+        if move.value == checkpoint:
+            rolled_back = False
+        elif move.action == _ROLLBACK and move.previous == checkpoint:
+            rolled_back = True
+    if rolled_back:
+        raise RolledBack(
+            f"{checkpoint[:12]} was rolled back since it was released; a person may release it "
+            "again with `flywheel promote`"
+        )
 
 
 def _standing(history: list[PointerMove]) -> list[str]:

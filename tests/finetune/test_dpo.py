@@ -124,6 +124,30 @@ def test_swapping_the_pair_with_its_target_changes_no_preference(backbone):
     np.testing.assert_allclose(one.curves["loss"], other.curves["loss"], atol=1e-5)
 
 
+def test_an_even_split_imitates_neither_side(backbone):
+    """Which of the two was stored as chosen must not decide what is learned."""
+    plain = ToyBundle(train=[pair(i, target=0.5) for i in range(4)])
+    swapped = ToyBundle(
+        train=[pair(i, chosen_id=f"blue{i}", rejected_id=f"red{i}", target=0.5) for i in range(4)]
+    )
+    one, other = (run(b, backbone, sft_weight=5.0) for b in (plain, swapped))
+    assert [v for _, v in one.curves["loss/imitation"]] == [0.0] * len(one.curves["loss"])
+    np.testing.assert_allclose(one.curves["loss"], other.curves["loss"], atol=1e-5)
+
+
+def test_a_split_is_imitated_by_how_far_it_leans(backbone):
+    """Of a sure pair and a split one the mean is that of v = 1 and v = .2."""
+    both = ToyBundle(train=[pair(0), pair(1, target=0.6)])
+    first = run(both, backbone, max_steps=1, batch_size=2, sft_weight=1.0)
+    alone = [
+        run(ToyBundle(train=[pair(n)]), backbone, max_steps=1, batch_size=1, sft_weight=1.0)
+        for n in range(2)
+    ]
+    sure, split = (a.curves["loss/imitation"][0][1] for a in alone)  # pictures of equal length
+    mean = (sure + 0.2 * split) / 1.2
+    assert first.curves["loss/imitation"][0][1] == pytest.approx(mean, rel=1e-4)
+
+
 def test_a_preference_is_read_from_what_the_reference_was_not_sure_of(backbone):
     """The first loss of a policy that differs from its reference, against a pass of our own."""
     bundle = red_beats_blue(count=2)

@@ -31,6 +31,8 @@ LIKED = HumanComparison(
     prompts=40,
     answers=120,
     win_share=Interval(mean=0.6, low=0.52, high=0.68),
+    tie_share=0.25,
+    decided_prompts=36,
     overstatement=Interval(mean=0.05, low=-0.02, high=0.12),
     calibration_error=0.08,
 )
@@ -53,6 +55,7 @@ def test_drops_of_exactly_what_is_allowed_pass():
     [
         ({"win_rate": Interval(mean=0.6, low=0.5, high=0.7)}, "win_rate"),
         ({"candidate_validity": 0.97}, "validity"),
+        ({"prompts": 9}, "prompts"),
         ({"diversity_gain": Interval(mean=-0.051, low=-0.06, high=-0.04)}, "diversity"),
     ],
 )
@@ -125,9 +128,19 @@ def test_real_evidence_needs_people_who_compared_blindly():
     assert failed(GOOD, standing=REAL) == set()
     assert failed(GOOD, standing=replace(REAL, human=None)) == {"human", "calibration"}
     few = replace(LIKED, prompts=29)
-    assert failed(GOOD, standing=replace(REAL, human=few)) == {"human"}
+    assert failed(GOOD, standing=replace(REAL, human=few)) == {"human", "calibration"}
     level = replace(LIKED, win_share=Interval(mean=0.55, low=0.5, high=0.6))
     assert failed(GOOD, standing=replace(REAL, human=level)) == {"human"}
+
+
+def test_fewer_prompts_than_an_interval_needs_decide_nothing_on_peoples_evidence():
+    """A simulated zone may say two; on real evidence ten stay ten, whatever the settings say."""
+    loose, few = ReleaseGate(min_prompts=2, min_human_prompts=2), replace(GOOD, prompts=9)
+    assert failed(few, loose) == set()
+    assert failed(few, loose, REAL) == {"prompts"}
+    answered = replace(LIKED, prompts=9)
+    assert failed(GOOD, loose, replace(REAL, human=answered)) == {"human", "calibration"}
+    assert failed(GOOD, loose, replace(REAL, human=replace(answered, prompts=10))) == set()
 
 
 def test_simulated_evidence_does_not_wait_for_people_but_heeds_them():
@@ -141,6 +154,28 @@ def test_a_reward_model_that_surely_flatters_the_candidate_blocks():
     assert failed(GOOD, standing=replace(REAL, human=flattered)) == {"calibration"}
     humble = replace(LIKED, overstatement=Interval(mean=-0.2, low=-0.3, high=-0.1))
     assert failed(GOOD, standing=replace(REAL, human=humble)) == set()
+
+
+def test_one_answer_says_nothing_of_calibration():
+    """One prompt gives an interval of no width: .9 expected, .0 said, however honest the model."""
+    certain = Interval(mean=0.9, low=0.9, high=0.9)
+    one = replace(LIKED, prompts=1, decided_prompts=1, answers=1, overstatement=certain)
+    simulated = replace(REAL, real=False, human=one)
+    assert failed(GOOD, standing=simulated) == set()
+    [said] = [f for f in judge_release(GOOD, None, simulated).findings if f.rule == "calibration"]
+    assert not said.asked
+    assert "(1 of 30 answered, 1 of 10 not as a tie)" in said.detail
+    tied = replace(one, prompts=30)
+    assert failed(GOOD, standing=replace(simulated, human=tied)) == set()
+    many = replace(tied, decided_prompts=10)
+    assert failed(GOOD, standing=replace(simulated, human=many)) == {"calibration"}
+
+
+def test_calibration_is_unknown_where_everything_is_a_tie():
+    tied = replace(LIKED, tie_share=1.0, decided_prompts=0, overstatement=None,
+                   calibration_error=None)  # fmt: skip
+    assert failed(GOOD, standing=replace(REAL, human=tied)) == {"calibration"}
+    assert failed(GOOD, standing=replace(REAL, real=False, human=tied)) == set()
 
 
 def test_one_report_vetoes_however_well_the_candidate_wins():

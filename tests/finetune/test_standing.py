@@ -12,13 +12,35 @@ def rng():
 
 
 def test_worked_by_hand():
-    """Wins 1, .5, 0 (mean .5) against .8, .8, .5 expected (mean .7): flattered by .2."""
+    """Wins 1 and 0 against .8 and .5 expected: flattered by .15; the tie is a third of answers."""
     told = human_comparison(
         np.array([1.0, 0.5, 0.0]), np.array([0.8, 0.8, 0.5]), ["p", "p", "q"], rng=rng()
     )
     assert (told.prompts, told.answers) == (2, 3)
     assert told.win_share.mean == 0.5
-    assert told.overstatement.mean == pytest.approx(0.2)
+    assert told.overstatement.mean == pytest.approx(0.15)
+    assert told.tie_share == pytest.approx(1 / 3)
+    assert told.decided_prompts == 2
+
+
+def test_ties_do_not_make_an_honest_model_flatter():
+    """Exactly right on every decided answer (.9 said, 9 of 10 so); 45 % of all answers are ties."""
+    decided, ties = 1100, 900
+    wins = np.concatenate([np.tile([1.0] * 9 + [0.0], decided // 10), np.full(ties, 0.5)])
+    told = human_comparison(
+        wins, np.full(len(wins), 0.9), [f"p{i}" for i in range(len(wins))], rng=rng(), resamples=200
+    )
+    assert told.tie_share == pytest.approx(0.45)
+    assert told.overstatement.mean == pytest.approx(0.0)
+    assert told.overstatement.low < 0 < told.overstatement.high
+    assert told.calibration_error == pytest.approx(0.0)
+
+
+def test_of_ties_alone_nothing_is_known():
+    told = human_comparison(np.full(3, 0.5), np.full(3, 0.9), ["p", "q", "r"], rng=rng())
+    assert (told.tie_share, told.decided_prompts) == (1.0, 0)
+    assert told.overstatement is None
+    assert told.calibration_error is None
 
 
 def test_seen_from_the_other_side_everything_turns_round():

@@ -150,6 +150,17 @@ def test_the_page_shows_how_well_maps_do_and_draws_them(pointed_wheel, tmp_path)
         read("g_none")
 
 
+def test_the_page_says_which_aspect_has_no_map_and_why(pointed_wheel, tmp_path):
+    figures, page = result_of(pointed_wheel), tmp_path / "page.html"
+    write_report(page, figures, names={"turn": TURN, "checkpoint": "c"}, real=False)
+    assert "people pointed at everything" not in page.read_text()
+    del figures["heat"]
+    figures["pointed_everywhere"] = ["aesthetics", "overall"]
+    write_report(page, figures, names={"turn": TURN, "checkpoint": "c"}, real=False)
+    told = " ".join(page.read_text().split())
+    assert "No map because of aesthetics, any aspect: people pointed at everything" in told
+
+
 def test_a_turn_without_critiques_is_told_of_none(nano_wheel):
     stores = open_stores(nano_wheel)
     assert critiques_of(stores, TURN) is None

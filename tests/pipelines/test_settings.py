@@ -31,12 +31,23 @@ def test_what_is_left_out_keeps_its_default(tmp_path):
         ("mockery = 0.5\n", "mockery"),
         ("[studio]\nmockery = 2\n", "studio.mockery"),
         ("[dpo\n", "not valid TOML"),
+        ("[gate]\nmin_prompts = 9\n", r"gate\.min_prompts is 9"),
+        ("[gate]\nmin_human_prompts = 9\n", r"gate\.min_human_prompts is 9"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_field(tmp_path, text, word):
     with pytest.raises(FlywheelError, match=word) as raised:
         read_settings(written(tmp_path, text))
     assert "\n" not in str(raised.value)
+
+
+def test_only_simulated_evidence_may_be_judged_on_a_few_prompts(tmp_path):
+    few = written(tmp_path, "[gate]\nmin_prompts = 2\nmin_human_prompts = 2\n")
+    assert read_settings(few, evidence="simulated").gate.min_prompts == 2
+    assert demo_settings(DemoOptions(settings=few)).evidence == "simulated"
+    few.write_text('evidence = "simulated"\n' + few.read_text())
+    assert read_settings(few).gate.min_human_prompts == 2
+    assert WheelSettings().gate.min_prompts == 10
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):

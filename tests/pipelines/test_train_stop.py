@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import dagster as dg
 import psutil
@@ -245,3 +247,29 @@ def test_only_runs_whose_process_is_gone_lose_their_place(instance):
     for run in others:
         assert instance.get_run_by_id(run).status == dg.DagsterRunStatus.STARTED
     assert holder(instance, besides="") != dead
+
+
+def test_a_step_of_the_clock_ends_no_run(instance, monkeypatch):
+    """Seconds since 1970 of a birth are ticks since boot added to when the clock says boot was."""
+    run, got = claims(instance, process_tag())
+    assert got
+    boot = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 60)
+    assert free_dead_runs(instance) == []
+    assert holder(instance, besides="") == run
+
+
+def test_a_process_is_told_from_others_with_its_number(instance, monkeypatch, tmp_path):
+    """One of this number before the last boot, one that is gone, and any name of a program."""
+    now = process_tag()[PROCESS_TAG]
+    number, ticks, boot = now.split()
+    assert (int(number), ticks.isdigit()) == (os.getpid(), True)
+    other_boot = f"{number} {ticks} {'0' * len(boot)}"
+    never = f"{2**22 + 1} {ticks} {boot}"
+    dead = [claims(instance, {PROCESS_TAG: tag})[0] for tag in (other_boot, never)]
+    assert free_dead_runs(instance) == sorted(dead)
+    stat = Path(f"/proc/{number}/stat").read_text()
+    (tmp_path / number).mkdir()
+    (tmp_path / number / "stat").write_text(re.sub(r"\(.*\)", "(a) b (c d)", stat))
+    monkeypatch.setattr("pipelines.orchestrator._PROCESSES", tmp_path)
+    assert process_tag()[PROCESS_TAG] == now

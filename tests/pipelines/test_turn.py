@@ -102,6 +102,21 @@ def test_pictures_become_tokens_once_for_all_trainings(wheel, monkeypatch):
             read_once(wheel, bundle, policies[0], max_length=length)
 
 
+def test_a_bundle_s_digest_covers_what_was_asked(wheel):
+    """Or tokens that were read of an older prompt would be taken for these."""
+    stands = wheel.catalogue.pointers()
+    told = {
+        "snapshot_id": SnapshotId(stands[f"preferences/preference_snapshot/{TURN}"]),
+        "prompts": stands[f"artifacts/prompts/{TURN}"],
+        "generations": stands[f"artifacts/generations/{TURN}"],
+    }
+    one, other = (SnapshotBundle(wheel, **told) for _ in range(2))
+    assert one.digest == SnapshotBundle(wheel, **told).digest
+    asked = one.pairs("train")[0].prompt_id
+    other._texts[asked] += " on a hill"
+    assert other.digest != one.digest
+
+
 def test_two_turns_with_one_seed_are_identical(wheel, tmp_path):
     assert pointers(turned(tmp_path / "b", nano())) == pointers(wheel)
 

@@ -25,7 +25,7 @@ from pipelines.demo import DemoOptions, demo_settings
 from pipelines.io_managers import PARENTS, RefusingIOManager, TableIOManager
 from pipelines.preferences.making import infer_preferences, make_preferences
 from pipelines.resources import Wheel
-from pipelines.settings import write_resolved
+from pipelines.settings import WheelSettings, write_resolved
 from pipelines.signals.drops import DROPS, drop_counts
 from pipelines.stores import open_stores
 
@@ -228,8 +228,7 @@ def test_gold_of_an_earlier_turn_shows_who_answers_well_and_makes_no_pair():
 
 @pytest.mark.parametrize(("evidence", "simulated"), [("real", False), ("simulated", True)])
 def test_the_card_calls_simulated_what_is_and_nothing_else(tmp_path, evidence, simulated):
-    settings = demo_settings(DemoOptions(nano=True)).model_copy(update={"evidence": evidence})
-    write_resolved(settings, tmp_path)
+    write_resolved(WheelSettings(evidence=evidence), tmp_path)
     open_stores(tmp_path).catalogue.register("delivery", "delivery", label=GENERAL)
     tables = {
         "preferences/preference_pairs": PREFERENCE_PAIR, "preferences/pair_drops": DROPS,

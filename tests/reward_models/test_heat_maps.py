@@ -151,11 +151,37 @@ def test_of_many_answers_and_tokens_some_are_drawn_by_lot(trained, monkeypatch):
     monkeypatch.setattr(heat_trainer, "fit_heat", counted)
     monkeypatch.setattr(heat_trainer, "_VALUES", 120 * 97)
     config = CONFIG.model_copy(update={"heat_answers": 60})
-    found = heat_trainer.learn_heat(bundle, backbone, sequences, config)
+    found, everywhere = heat_trainer.learn_heat(bundle, backbone, sequences, config)
+    assert everywhere == ()
     assert found.answers == len(found.critiques) == 60
     assert sizes[0][1] == 97  # three depths of 32, and the likelihood
     assert 90 < sizes[0][0] < 150  # of 240 tokens
     assert found.report["overall"].heat.mean > 0.7
+
+
+ALL = tuple(range(SPOTS))
+
+
+def test_an_aspect_that_people_pointed_everywhere_for_has_no_map_and_stops_nothing(backbone):
+    """Physics is wrong everywhere in each picture, aesthetics in one quarter."""
+    said = {
+        split: [c for i in rows for c in (critique(i), critique(i, cells=ALL, name="e",
+                                                                aspect="physical_plausibility"))]
+        for split, rows in (("train", range(120)), ("validation", range(200, 224)))
+    }  # fmt: skip
+    run = train_aspects(replace(pointing(), said=said), backbone=backbone, config=CONFIG)
+    assert run.everywhere == ("physical_plausibility",)
+    assert run.heat.head.aspects == ("aesthetics", "overall")
+    assert run.heat.report["aesthetics"].heat.low > 0.9
+    assert "e1" in run.heat.critiques  # "overall" learned from it
+
+
+def test_where_people_pointed_everywhere_whatever_for_there_is_no_map_at_all(backbone):
+    said = {"train": [critique(i, cells=ALL) for i in range(120)]}
+    run = train_aspects(replace(pointing(), said=said), backbone=backbone, config=CONFIG)
+    assert run.heat is None
+    assert run.everywhere == ("aesthetics", "overall")
+    assert run.scorer.heat_aspects == ()
 
 
 def test_of_several_people_a_token_has_the_share_that_pointed_there(backbone):

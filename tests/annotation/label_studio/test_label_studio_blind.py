@@ -22,15 +22,15 @@ from pipelines.stores import open_stores
 
 pytestmark = pytest.mark.slow  # a real server, installed once: minutes
 
-PROMPTS = [f"blind_prompt_{n}" for n in range(3)]
+PROMPTS = [f"blind_prompt_{n:02d}" for n in range(11)]
 
 
 @pytest.fixture
 def pair(studio_root):
-    """Three questions about a candidate and a released champion, on evidence that is real."""
+    """Eleven questions about a candidate and a released champion, on evidence that is real."""
     told = WheelSettings(
         evidence="real", desk="label_studio",
-        gate=GateConfig(min_human_prompts=2), queue=QueueConfig(blind=6),
+        gate=GateConfig(min_human_prompts=10), queue=QueueConfig(blind=30),
     )  # fmt: skip
     write_resolved(told, studio_root)
     stores = open_stores(studio_root)
@@ -73,9 +73,9 @@ def test_people_decide_a_release_without_knowing_whose_picture_is_whose(
     assert promote() == REFUSED
     assert "nobody compared blindly" in capsys.readouterr().err
     shown = wheel_looks(studio_root)
-    assert (shown["blind_questions_given"], shown["blind_given"]) == (2, 6), "within its budget"
+    assert (shown["blind_questions_given"], shown["blind_given"]) == (10, 30), "within its budget"
     first = blind()
-    assert (first["questions"], first["new_tasks"], first["human"]) == (3, 3, None)
+    assert (first["questions"], first["new_tasks"], first["human"]) == (11, 3, None)
     given = assignments(open_ledger(studio_root), round_name(candidate, champion))
     assert {row.interface for row in given} == {"blind_image"}
     mine = {row["generation_id"] for row in _questions(studio_root)}
@@ -88,11 +88,11 @@ def test_people_decide_a_release_without_knowing_whose_picture_is_whose(
         side = "left_much" if row.left_id in mine else "right"
         answer(desks[row.annotator_id], row.server_task, verdict(side))
     second = blind()
-    assert (second["new_tasks"], second["answered"]) == (0, 9)
+    assert (second["new_tasks"], second["answered"]) == (0, 33)
     assert second["human"]["win_share"]["mean"] == 1.0
-    assert second["human"]["prompts"] == 3
+    assert second["human"]["prompts"] == 11
     shown = wheel_looks(studio_root)
-    assert (shown["blind_answered"], shown["blind_win_share"]) == (9, 1.0)
+    assert (shown["blind_answered"], shown["blind_win_share"]) == (33, 1.0)
     assert promote() == DONE
     assert open_stores(studio_root).catalogue.release("policy") == candidate
 

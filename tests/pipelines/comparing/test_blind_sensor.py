@@ -21,7 +21,7 @@ from pipelines.stores import open_stores
 from pipelines.stores.catalogue_tables import transaction
 
 TURN = "turn-001"
-PROMPTS = [f"p{n}" for n in range(6)]
+PROMPTS = [f"p{n:02d}" for n in range(12)]
 PEOPLE = ("ann-1", "ann-2", "ann-3")
 
 
@@ -32,8 +32,8 @@ def root(tmp_path):
 
 
 def settle(root, **how):
-    told = {"desk": "label_studio", "evidence": "real", "queue": QueueConfig(blind=12),
-            "gate": GateConfig(min_human_prompts=4)}  # fmt: skip
+    told = {"desk": "label_studio", "evidence": "real", "queue": QueueConfig(blind=30),
+            "gate": GateConfig(min_human_prompts=10)}  # fmt: skip
     write_resolved(WheelSettings(**(told | how)), root)
 
 
@@ -112,21 +112,21 @@ def test_people_are_asked_once_within_the_budget_and_their_word_is_shown(
     root, stores, pair, server
 ):
     first = look(root)
-    assert len(server.tasks) == 12, "four of six questions, three annotators each"
+    assert len(server.tasks) == 30, "ten of twelve questions, three annotators each"
     shown = told(first)
-    assert (shown["blind_questions"], shown["blind_questions_given"]) == (6, 4)
-    assert (shown["blind_given"], shown["blind_answered"]) == (12, 0)
+    assert (shown["blind_questions"], shown["blind_questions_given"]) == (12, 10)
+    assert (shown["blind_given"], shown["blind_answered"]) == (30, 0)
     assert "blind_too_few" not in shown
     again = look(root, first.cursor)
-    assert len(server.tasks) == 12
+    assert len(server.tasks) == 30
     assert again.asset_events == [], "nothing new to show"
     let_answer(server, stores, pair)
     shown = told(look(root, again.cursor))
-    assert (shown["blind_answered"], shown["blind_prompts_answered"]) == (12, 4)
+    assert (shown["blind_answered"], shown["blind_prompts_answered"]) == (30, 10)
     assert shown["blind_win_share"] == 1.0
     assert shown["blind_next"] == f"flywheel promote {pair[0][:12]}"
     human = standing_of(stores, pair[0], champion=pair[1], real=True).human
-    assert (human.answers, human.prompts) == (12, 4), "the gate counts them"
+    assert (human.answers, human.prompts) == (30, 10), "the gate counts them"
 
 
 def test_a_task_names_no_policy(root, stores, pair, server):
@@ -138,12 +138,12 @@ def test_a_task_names_no_policy(root, stores, pair, server):
 
 def test_questions_that_come_later_cost_no_more_than_the_budget(root, stores, pair, server):
     look(root)
-    settle(root, queue=QueueConfig(blind=15))
+    settle(root, queue=QueueConfig(blind=33))
     look(root)
-    assert len(server.tasks) == 15
+    assert len(server.tasks) == 33
     settle(root, queue=QueueConfig(blind=6))
     look(root)
-    assert len(server.tasks) == 15, "nothing is taken back"
+    assert len(server.tasks) == 33, "nothing is taken back"
 
 
 def test_a_budget_that_cannot_satisfy_the_gate_says_so(root, stores, pair, server):

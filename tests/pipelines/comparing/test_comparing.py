@@ -40,7 +40,7 @@ def root(nano_wheel, tmp_path):
     folder = tmp_path / "wheel"
     shutil.copytree(nano_wheel, folder)
     settings = read_resolved(folder)
-    gate = settings.gate.model_copy(update={"min_human_prompts": 2})
+    gate = settings.gate.model_copy(update={"min_prompts": 10, "min_human_prompts": 10})
     write_resolved(settings.model_copy(update={"evidence": "real", "gate": gate}), folder)
     stores = open_stores(folder)
     if stores.catalogue.release("policy") == candidate_of(stores):
@@ -58,6 +58,14 @@ def champion_of(stores):
 
 def asked(stores):
     return questions_about(stores, candidate_of(stores), champion_of(stores))
+
+
+def ten_asked(stores):
+    """Ask about ten prompts more than the turn, which is too small for people to decide by."""
+    names = [f"p_more{n}" for n in range(10)]
+    pair = {"candidate": candidate_of(stores), "champion": champion_of(stores)}
+    add_questions(stores, comparison_of(10), prompt_ids=names, parents=[], at=AT, **pair)
+    return asked(stores).to_pylist()
 
 
 def answer(question, value, *, who="ann", number=0, **changes):
@@ -163,14 +171,14 @@ def test_real_evidence_is_not_released_before_people_compared_blindly(root, caps
     assert "nobody compared blindly" in told
     assert told.count("\n") == 1
     stores = open_stores(root)
-    say(stores, [answer(q, 2.0, who=w) for q in asked(stores).to_pylist() for w in ("ann", "bo")])
+    say(stores, [answer(q, 2.0, who=w) for q in ten_asked(stores) for w in ("ann", "bo")])
     assert promote(root) == DONE
     assert stores.catalogue.release("policy") == candidate_of(stores)
 
 
 def test_people_who_preferred_the_champion_keep_it(root, capsys):
     stores = open_stores(root)
-    say(stores, [answer(q, -1.0) for q in asked(stores).to_pylist()])
+    say(stores, [answer(q, -1.0) for q in ten_asked(stores)])
     assert promote(root) == REFUSED
     assert "people preferred the candidate in 0.000" in capsys.readouterr().err
     human = standing_of(stores, candidate_of(stores), champion=champion_of(stores), real=True).human
@@ -189,7 +197,7 @@ def test_an_override_needs_a_name_and_is_recorded_with_the_reason(root, capsys):
 
 def test_one_report_vetoes_what_everybody_likes(root, capsys):
     stores = open_stores(root)
-    questions = asked(stores).to_pylist()
+    questions = ten_asked(stores)
     say(stores, [answer(q, 2.0, who=w) for q in questions for w in ("ann", "bo", "cy")])
     reported = questions[0]["generation_id"]
     likes = [event(reported, "like", user=f"fan{n}") for n in range(50)]

@@ -22,9 +22,11 @@ class Server:
         self.tasks, self._numbers = {}, count(1)
 
     def request(self, method, path, **more):
-        project = int(path.split("/")[2])
         if method == "GET":
-            return {"task_number": len(self.tasks.get(project, []))}
+            named = [int(each) for each in more["params"]["ids"].split(",")]
+            counts = [{"id": n, "task_number": len(self.tasks.get(n, []))} for n in named]
+            return {"results": counts}
+        project = int(path.split("/")[2])
         taken = [next(self._numbers) for _ in more["json"]]
         self.tasks.setdefault(project, []).extend(taken)
         return {"task_ids": taken}

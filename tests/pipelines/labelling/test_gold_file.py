@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from annotation.queue import task_row
-from data_contracts.errors import FlywheelError
+from data_contracts.errors import ContractError, FlywheelError
 from data_contracts.labels import GENERAL
 from data_contracts.schemas import GENERATION, PROMPT
+from pipelines.cli import run
 from pipelines.labelling.gold_file import read_gold
 from pipelines.stores import open_stores
 from pipelines.stores.asset_tables import write_asset_table
@@ -72,6 +74,29 @@ def test_what_cannot_be_is_one_sentence(stores, tmp_path, line, says):
     with pytest.raises(FlywheelError, match=says) as refused:
         read_gold(written(tmp_path, line), stores)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "kind"),
+    [("value", ["a secret remark"], "numbers"), ("aspect", [{"secret": 1}], "text"),
+     ("generation_id", [["secret"]], "text")],
+)  # fmt: skip
+def test_a_column_of_another_type_is_named_and_not_quoted(stores, tmp_path, name, column, kind):
+    rows = {"generation_id": ["g1"], "aspect": ["aesthetics"], "value": [3.0], name: column}
+    pq.write_table(pa.table(rows), tmp_path / "known.parquet")
+    with pytest.raises(ContractError) as refused:
+        read_gold(tmp_path / "known.parquet", stores)
+    said = f"known.parquet: column {name} holds something else than {kind}; correct it"
+    assert str(refused.value) == said
+    assert refused.value.__suppress_context__, "no traceback quotes it either"
+
+
+def test_text_in_the_value_of_a_csv_is_one_sentence_of_the_command(stores, tmp_path, capsys):
+    file = written(tmp_path, "g1,,aesthetics,a secret remark")
+    assert run(["annotate", "gold", str(file), "--root", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "gold.csv: column value" in said
+    assert "secret" not in said
 
 
 def test_a_file_of_another_kind_is_one_sentence(stores, tmp_path):

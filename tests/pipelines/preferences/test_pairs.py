@@ -106,6 +106,13 @@ def test_a_true_split_gives_a_soft_target():
     assert (row["target"], row["weight"]) == (0.6, 1.0)
 
 
+def test_five_who_call_two_the_same_make_no_pair():
+    votes = [comparison("g0000", "g0001", f"v{n}", 0) for n in range(5)]
+    pairs, drops = pairs_of([3, 3], votes=votes)
+    assert pairs.num_rows == 0
+    assert drop_counts(drops) == {"undecided": 1}
+
+
 def test_targets_refuse_what_is_no_probability():
     with pytest.raises(ContractError, match="outside"):
         targets(np.array([np.nan]), settings=TargetSettings())

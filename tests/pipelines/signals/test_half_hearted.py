@@ -84,6 +84,32 @@ def test_a_group_that_follows_half_of_the_time_is_found():
     assert set(weighed.reasons["reason"].to_pylist()) == {"coordinated"}
 
 
+@pytest.mark.parametrize("cover", [0, 8, 24])
+def test_a_group_does_not_hide_by_liking_what_everybody_likes(monkeypatch, cover):
+    """Six who like twelve of their own, look at others, and like popular ones for cover."""
+    monkeypatch.setattr("pipelines.signals.coordination.CROWDED", 30)
+    rng = np.random.default_rng(4)
+    quality = np.r_[rng.normal(0, 0.5, ITEMS - 30), np.full(30, 2.0)]
+    crowd = people(rng, users=300, quality=quality)
+    popular, targets = np.arange(ITEMS - 30, ITEMS - 30 + cover), np.arange(12)
+    others = np.arange(12, ITEMS - 30)
+    seen = [np.r_[targets, popular, rng.choice(others, 40, replace=False)] for _ in range(6)]
+    liked = np.tile(np.arange(len(seen[0])) < 12 + cover, 6)
+    names = np.repeat([f"x{n}" for n in range(6)], len(seen[0]))
+    found = find_groups(both(crowd, (names, np.concatenate(seen), liked, np.zeros(len(liked)))))
+    assert {(f"x{n}", "t") for n in range(6)} <= set(found)
+    assert len(found) <= 6 + 1
+
+
+def test_how_many_pairs_are_compared_at_a_time_does_not_matter(monkeypatch):
+    rng = np.random.default_rng(1)
+    table = both(people(rng, users=250), told(rng))
+    whole = find_groups(table)
+    assert whole
+    monkeypatch.setattr("pipelines.signals.coordination.PAIRS_AT_ONCE", 7)
+    assert find_groups(table) == whole
+
+
 def test_who_like_nearly_everything_they_see_are_no_group():
     """Six who like nine tenths of the same fifty: nearly identical, and that by chance."""
     rng = np.random.default_rng(2)
@@ -97,9 +123,9 @@ def test_who_like_nearly_everything_they_see_are_no_group():
 def test_an_overlap_that_is_expected_exactly_is_as_likely_as_poisson_says():
     """P(2 or more | 1 expected) = 1 - 2/e; where the expectation is vague, more."""
     one = np.ones(1)
-    exact = Overlaps(together=2 * one, either=2 * one, expected=one, spread=1e-9 * one, users=2)
+    exact = Overlaps(together=2 * one, either=2 * one, expected=one, spread=1e-9 * one)
     assert exact.chance()[0] == pytest.approx(1 - 2 / np.e, abs=1e-6)
-    vague = Overlaps(together=9 * one, either=9 * one, expected=one, spread=one, users=2)
+    vague = Overlaps(together=9 * one, either=9 * one, expected=one, spread=one)
     assert vague.chance()[0] == pytest.approx(0.5**9), "geometric of mean 1"
 
 
