@@ -134,6 +134,7 @@ def drawn(size: int) -> ClickTable:
     return ClickTable(
         shown=keys.shown(start, w["user"][order].astype(np.int64), key[order], np.ones(size)),
         users=tuple(f"u{n}" for n in range(users)),
+        tenants=("t",) * users,
         trusted=np.ones(users),
         **keys.columns(["grid"], first_examined=0.95),
     )

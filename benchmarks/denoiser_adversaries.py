@@ -96,7 +96,7 @@ def detect(world: ModuleType, seed: int, follow: float) -> dict[str, float]:
         users = kinds[kind].stop
         parts.append(made)
     table = exposure_table(join(parts))
-    bots = set(find_bots(table, signals=ExposureSettings().bot_signals, share=0.5))
+    bots = named_bots(table)
     table = without(table, bots)
     weighed = weigh(table, generations)
     named = bots | set(weighed.reasons["user_id"].to_pylist())
@@ -131,7 +131,7 @@ def poison(world: ModuleType, seed: int, follow: float, clean: float) -> dict[st
             )  # fmt: skip
             table = exposure_table(join([rows, bought]))
             raw = release_score(fit_intent(table, None, generations=generations))
-            bots = set(find_bots(table, signals=ExposureSettings().bot_signals, share=0.5))
+            bots = named_bots(table)
             held = weigh(without(table, bots), generations).table
             filtered = release_score(fit_intent(held, None, generations=generations))
             name = f"{kind}_{percent}_percent"
@@ -237,6 +237,12 @@ def exposure_table(rows: Rows) -> pa.Table:
         },
         schema=EXPOSURE,
     )  # fmt: skip
+
+
+def named_bots(table: pa.Table) -> set[str]:
+    """Return the user ids of bots; all are of one tenant."""
+    bots = find_bots(table, signals=ExposureSettings().bot_signals, share=0.5)
+    return {bot.user_id for bot in bots}
 
 
 def without(table: pa.Table, users: set[str]) -> pa.Table:

@@ -34,7 +34,10 @@ def denoise(
     ] = 0.0,
     tenant_share: Annotated[
         float,
-        typer.Option(help="Share of all evidence that one tenant may give, where several do."),
+        typer.Option(
+            help="Share of the evidence left that one tenant may give, where several do; of n "
+            "tenants, below 1/n each gives as much as the least."
+        ),
     ] = 1.0,
     crowd: Annotated[
         bool, typer.Option("--crowd", help="Also judge models of annotators; name minorities.")

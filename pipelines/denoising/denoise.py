@@ -27,12 +27,17 @@ from pipelines.preferences.click_model import ClickSettings
 from pipelines.preferences.evidence import gather_evidence
 from pipelines.preferences.hearing import Heard
 from pipelines.preferences.kernel import FloatArray
-from pipelines.preferences.pairs import all_pairs, candidate_table, make_pairs
+from pipelines.preferences.pairs import (
+    all_pairs,
+    candidate_table,
+    make_pairs,
+    pairs_across_skills,
+)
 from pipelines.preferences.partitions import checked_processes
 from pipelines.preferences.rating_model import RatingSettings
 from pipelines.preferences.splits import split_prompts
 from pipelines.signals import ExposureSettings, WeighingSettings
-from pipelines.signals.drops import DROPS, add_drops, join_drops
+from pipelines.signals.drops import DROPS, add_drops, drops_table, join_drops
 from pipelines.signals.engines import DUCKDB, Engine
 from pipelines.stores.atomic import storage_errors
 
@@ -161,10 +166,8 @@ def denoise(
     step("report")
     users = user_table(fit, seen)
     figures = report_figures(tables, heard, seen, fit, made.probability, users, drops)
-    crowd: list[dict[str, Any]] = []
-    if settings.crowd:
-        ids = pa.array(fit.generation_ids, pa.string())
-        crowd = crowd_figures(heard.table, heard.gold, ids)
+    ids = pa.array(fit.generation_ids, pa.string())
+    crowd = crowd_figures(heard.table, heard.gold, ids) if settings.crowd else []
     return Denoised(
         pa.concat_tables(collected) if collected else made.schema.empty_table(),
         users, mark_suspects(fit.annotators, heard), heard.suspects, drops, heard.refused, fit,
@@ -280,6 +283,10 @@ def _make_pairs(
             said, known = about(said, generations), about(known, generations)
         if settings.all_pairs:
             pairs = all_pairs(fit, generations, annotations=said, settings=settings.pairs)
+            apart = pairs_across_skills(generations, fit.generation_ids) * len(
+                settings.pairs.aspects
+            )
+            drops.append(drops_table("preferences", {"other_skill": apart}))
         else:
             evidence = gather_evidence(shown, said, gold=known, engine=engine)
             found = make_pairs(

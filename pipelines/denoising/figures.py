@@ -18,6 +18,7 @@ from pipelines.preferences.kernel import FloatArray
 from pipelines.signals.query import query
 from pipelines.signals.signal_patterns import readiness_buckets
 from pipelines.signals.signal_table import INTENTS, SIGNAL_NAMES
+from pipelines.signals.tenant_users import number_users
 
 Figures = dict[str, Any]
 
@@ -178,16 +179,21 @@ def _cohorts(activity: pa.Table, fit: IntentFit) -> list[Figures]:
     """Return mockery by readiness to act and by tenant: who is read how."""
     if activity.num_rows == 0 or not fit.users:
         return []
-    names = pa.array(fit.users, pa.string())
-    rows = activity.filter(pc.is_in(activity["user_id"], value_set=names))
-    user = pc.index_in(rows["user_id"], value_set=names).to_numpy().astype(np.int64)
+    users, of_fit = number_users(
+        *(pa.chunked_array([pa.array(ids, pa.string())]) for ids in (fit.users, fit.tenants))
+    )
+    mock = np.zeros(len(users))
+    mock[of_fit] = fit.user_mock_share
+    user = users.places(activity["user_id"], activity["tenant_id"])
+    rows, user = activity.filter(pa.array(user >= 0)), user[user >= 0]
     shown, acted = (
-        np.bincount(user, weights=rows[name].to_numpy(), minlength=len(names)).astype(np.float64)
+        np.bincount(user, weights=rows[name].to_numpy(), minlength=len(users)).astype(np.float64)
         for name in ("exposures", "acted")
     )
     bucket = readiness_buckets(shown, acted, buckets=len(BUCKETS))
     rows = rows.append_column("readiness", pa.array(bucket[user]))
-    rows = rows.append_column("mock", pa.array(fit.user_mock_share[user]))
+    rows = rows.append_column("user", pa.array(user))
+    rows = rows.append_column("mock", pa.array(mock[user]))
     counted = query(_COHORTS, rows=rows).to_pylist()
     return [
         {
@@ -203,7 +209,7 @@ def _cohorts(activity: pa.Table, fit: IntentFit) -> list[Figures]:
 
 
 _COHORTS: Final = """
-SELECT tenant_id, readiness, count(DISTINCT user_id) AS users,
+SELECT tenant_id, readiness, count(DISTINCT "user") AS users,
     CAST(sum(exposures) AS BIGINT) AS exposures, sum(acted) / sum(exposures) AS acted,
     sum(mock * exposures) / sum(exposures) AS mock
 FROM rows GROUP BY GROUPING SETS ((tenant_id), (readiness))

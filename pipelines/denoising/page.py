@@ -14,6 +14,7 @@ REASONS: Final[Mapping[str, str]] = {
     "unknown_aspect": "about an aspect that nobody has named, such as Overall for overall",
     "duplicate_event": "the same act at the same instant came twice",
     "unknown_generation": "about a generation that is not listed",
+    "other_tenant": "about a generation of another tenant",
     "unknown_kind": "an action nobody has named",
     "impossible_position": "at a place before the first, which is 0",
     "impossible_propensity": "shown with a chance that is none: not above 0, or above 1",

@@ -51,7 +51,10 @@ EVENTS: Final = Source(
 )  # fmt: skip
 GENERATIONS: Final = Source(
     what="generations",
-    schema=_only(GENERATION, "generation_id", "prompt_id", "model_release"),
+    # Where all events are of one tenant, generations need not say whose they are.
+    schema=_only(GENERATION, "generation_id", "prompt_id", "model_release", "skill_id").append(
+        pa.field("tenant_id", pa.string())
+    ),
     name="generation_id",
 )
 ANNOTATIONS: Final = Source(
@@ -72,16 +75,23 @@ PROMPTS: Final = Source(
 def read_table(path: Path, source: Source) -> pa.Table:
     """Read the columns of *source* from a Parquet file, a folder of them, or a Delta table.
 
+    Each file of a folder has a schema of its own: a nullable column is null where it is absent.
+
     Raises:
         FlywheelError: there is nothing at *path*, or it is neither Parquet nor Delta.
         ContractError: a needed column is missing, of another type, or empty in some row.
     """
+    tables, seen = [checked(source.schema.empty_table(), source)], 0
     with _reading(path, source):
-        found = _dataset(path, source.what)
-        known = [name for name in source.schema.names if name in found.schema.names]
-        table = found.to_table(columns=known)
-        table.validate(full=True)  # finds text that is not UTF-8
-    return checked(table, source)
+        for fragment in _dataset(path, source.what).get_fragments():
+            found = fragment.physical_schema
+            known = [name for name in source.schema.names if name in found.names]
+            table = fragment.to_table(schema=found, columns=known)
+            table.validate(full=True)  # finds text that is not UTF-8
+            table = _with_constants(table, fragment, source)
+            tables.append(checked(table, source, first_row=seen))
+            seen += table.num_rows
+    return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,19 +138,24 @@ def _batches(
 ) -> Iterator[pa.Table]:
     seen = 0
     for fragment in fragments:
-        constant = ds.get_partition_keys(fragment.partition_expression)
         with _reading(path, source), fragment.filesystem.open_input_file(fragment.path) as stream:
             # A dataset's own scanner decodes whole row groups, which may be most of a file.
             file = pq.ParquetFile(stream, buffer_size=1 << 16, pre_buffer=False)
             known = [name for name in source.schema.names if name in file.schema_arrow.names]
             for batch in file.iter_batches(rows, columns=known, use_threads=False):
                 batch.validate(full=True)
-                table = pa.table(batch)
-                for name in set(constant) & set(source.schema.names) - set(known):
-                    value = pa.repeat(pa.scalar(constant[name]), table.num_rows)
-                    table = table.append_column(name, value)
+                table = _with_constants(pa.table(batch), fragment, source)
                 yield checked(table, source, first_row=seen)
                 seen += table.num_rows
+
+
+def _with_constants(table: pa.Table, fragment: ds.Fragment, source: Source) -> pa.Table:
+    """Add the columns that are the same for a whole file of a partitioned table."""
+    constant = ds.get_partition_keys(fragment.partition_expression)
+    for name in set(constant) & set(source.schema.names) - set(table.column_names):
+        value = pa.repeat(pa.scalar(constant[name]), table.num_rows)
+        table = table.append_column(name, value)
+    return table
 
 
 @contextmanager

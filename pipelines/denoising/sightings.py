@@ -33,6 +33,7 @@ from pipelines.signals import (
 )
 from pipelines.signals.drops import drops_table
 from pipelines.signals.engines import DUCKDB, Engine
+from pipelines.signals.tenant_users import number_users
 
 
 class Block(NamedTuple):
@@ -50,8 +51,8 @@ class Sightings:
     blocks: Callable[[], Iterator[Block]]  # all prompts in their order, once
     shown: Callable[[], pa.Array]  # ids of generations with exposures that may be learned from
     activity: pa.Table  # ACTIVITY
-    reasons: pa.Table  # user_id, reason, group
-    everybody: pa.Array  # users with events
+    reasons: pa.Table  # user_id, tenant_id, reason, group
+    everybody: pa.Table  # user_id, tenant_id of the users with events, once each
     events: int
     exposures: int
     drops: tuple[pa.Table, pa.Table]  # of events, of exposures' weight
@@ -87,7 +88,7 @@ def see(
         shown=lambda: pc.unique(training_exposures(joined.table)["generation_id"]),
         activity=user_activity(weighed.table, engine=engine),
         reasons=weighed.reasons,
-        everybody=pc.unique(events["user_id"]).sort(),
+        everybody=number_users(events["user_id"], events["tenant_id"])[0].table(),
         events=events.num_rows,
         exposures=joined.table.num_rows,
         drops=(joined.drops, weighed.drops),
@@ -139,7 +140,7 @@ def see_in_parts(
         shown=lambda: stored.parting.ids.filter(pa.array(believed_items(stored))),
         activity=weights.activity,
         reasons=weights.rows.reasons,
-        everybody=stored.parting.users,
+        everybody=stored.parting.users.table(),
         events=stored.parting.events,
         exposures=int(stored.shown.sum()),
         drops=(drops_table("signals", stored.counts), weights.rows.drops),

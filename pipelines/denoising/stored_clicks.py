@@ -41,7 +41,7 @@ class StoredClicks(ClickTable):
         return ClickTable(
             shown=part.shown, bits=self.bits, slot=self.slot, slot_names=self.slot_names,
             slot_prior=self.slot_prior, slot_fixed=self.slot_fixed, users=self.users,
-            trusted=self.trusted,
+            tenants=self.tenants, trusted=self.trusted,
         )  # fmt: skip
 
     @property

@@ -20,7 +20,7 @@ from pipelines.preferences.click_table import SLOTS, places
 from pipelines.preferences.kernel import IntArray
 from pipelines.signals.adversaries import act_too_often
 from pipelines.signals.exposures import ExposureSettings, join_sent, number_uses
-from pipelines.signals.heldout import is_heldout
+from pipelines.signals.heldout import heldout_rows
 from pipelines.signals.signal_patterns import praised
 from pipelines.signals.signal_table import BoolArray, FloatArray, has_signal
 
@@ -32,7 +32,7 @@ class StoredPart:
     """Exposures of the generations of some prompts."""
 
     items: IntArray  # ascending; which generations, whether exposed or not
-    codes: Path  # arrays by exposure: item, user, pair, pattern, slot
+    codes: Path  # arrays by exposure: item, user, pattern, slot
     events: Path | None  # generation_id and event_ids, in the same order; None: not kept
     exposures: int
 
@@ -46,20 +46,18 @@ class StoredPart:
 class StoredExposures:
     """Exposures on disk, and what is counted of them.
 
-    Axes: u users with events (sorted), a pairs of user and tenant with exposures.
+    Axes: u users with events, in their order.
     """
 
     parts: tuple[StoredPart, ...]
     parting: Parting
     shown: FloatArray  # (u,) exposures
+    acted: FloatArray  # (u,) praised exposures
     believed: BoolArray  # (u,) neither a bot nor held out
     bots: BoolArray  # (u,)
     heldout: BoolArray  # (u,)
     given: FloatArray  # (u, r) praised exposures by model release
     seen: FloatArray  # (u, r)
-    pair: IntArray  # (a,) user * tenants + tenant, ascending
-    pair_shown: FloatArray  # (a,)
-    pair_acted: FloatArray  # (a,)
     counts: dict[str, int]  # drops of events by reason
 
 
@@ -126,9 +124,7 @@ class _Counter:
         self._given, self._seen = np.zeros((users, sides)), np.zeros((users, sides))
         self._signals = [np.zeros(users) for _ in settings.bot_signals]
         self._shown, self._events = np.zeros(users), np.zeros(users)
-        self._pair = np.zeros(0, dtype=np.int64)
-        self._pair_shown: FloatArray = np.zeros(0)
-        self._pair_acted: FloatArray = np.zeros(0)
+        self._acted = np.zeros(users)
         self._counts: dict[str, int] = {}
 
     def add(
@@ -136,14 +132,14 @@ class _Counter:
     ) -> StoredPart:
         """Count one part and write it."""
         parting = self._parting
-        user = _index(joined["user_id"], parting.users)
-        pair = user * len(parting.tenants) + _index(joined["tenant_id"], parting.tenants)
+        user = parting.users.places(joined["user_id"], joined["tenant_id"])
         item = _index(joined["generation_id"], parting.ids)
         acted = praised(joined)
         slot = _index(joined["surface"], parting.surfaces) * SLOT_CODES + places(joined)
         for reason, rows in counts.items():
             self._counts[reason] = self._counts.get(reason, 0) + rows
         self._shown += self._by_user(user)
+        self._acted += self._by_user(user, acted)
         self._events += self._by_user(user, joined["events"].to_numpy())
         for n, name in enumerate(self._settings.bot_signals):
             self._signals[n] += self._by_user(user, has_signal(joined, name))
@@ -152,17 +148,10 @@ class _Counter:
             shape = self._given.shape
             self._given += np.bincount(cell, weights=acted, minlength=size).reshape(shape)
             self._seen += np.bincount(cell, minlength=size).reshape(shape)
-        pairs, where = np.unique(np.concatenate([self._pair, pair]), return_inverse=True)
-        shown = np.concatenate([self._pair_shown, np.ones(len(pair))])
-        praise = np.concatenate([self._pair_acted, acted])
-        self._pair = pairs
-        size = len(pairs)
-        self._pair_shown = np.bincount(where, weights=shown, minlength=size).astype(np.float64)
-        self._pair_acted = np.bincount(where, weights=praise, minlength=size).astype(np.float64)
         pattern = joined["pattern"].to_numpy()
         codes = {"item": item, "user": user, "pattern": pattern, "slot": slot}
         small = {name: array.astype(np.int32) for name, array in codes.items()}
-        np.savez(path.with_suffix(".npz"), pair=pair, **small)
+        np.savez(path.with_suffix(".npz"), **small)
         if keep:
             kept = joined.select(["generation_id", "event_ids"])
             feather.write_feather(kept, str(path.with_suffix(".arrow")), compression="lz4")
@@ -179,18 +168,16 @@ class _Counter:
         bots = act_too_often(self._signals, self._shown, share=settings.bot_share)
         heldout: BoolArray = np.zeros(len(bots), dtype=bool)
         if settings.heldout_users > 0:
-            names = self._parting.users.to_pylist()
-            heldout = np.array([is_heldout(u, share=settings.heldout_users) for u in names])
-            heldout &= ~bots & (self._shown > 0)
+            names = self._parting.users.table()["user_id"]
+            heldout = heldout_rows(names, share=settings.heldout_users) & ~bots & (self._shown > 0)
         counts = self._counts | {
             "bot": int(self._events[bots].sum()),
             "heldout_user": int(self._events[heldout].sum()),
         }
         return StoredExposures(
-            parts=parts, parting=self._parting, shown=self._shown,
+            parts=parts, parting=self._parting, shown=self._shown, acted=self._acted,
             believed=(self._shown > 0) & ~bots & ~heldout, bots=bots, heldout=heldout,
-            given=self._given, seen=self._seen, pair=self._pair,
-            pair_shown=self._pair_shown, pair_acted=self._pair_acted, counts=counts,
+            given=self._given, seen=self._seen, counts=counts,
         )  # fmt: skip
 
     def _by_user(

@@ -27,6 +27,7 @@ from pipelines.signals.indiscriminate import EAGER, PLACES, PULLS, praise_anythi
 from pipelines.signals.one_sided import praise_one_side
 from pipelines.signals.signal_patterns import PRAISE
 from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray, FloatArray
+from pipelines.signals.tenant_users import User
 from pipelines.signals.weighing import RowWeights, WeighingSettings, weigh_rows
 
 _PRAISED = sum(1 << SIGNAL_NAMES.index(name) for name in PRAISE)
@@ -35,11 +36,11 @@ _EAGER = sum(1 << SIGNAL_NAMES.index(name) for name in EAGER)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWeights:
-    """Weights by pair of user and tenant, in the order of the exposures' pairs."""
+    """Weights by user."""
 
-    rows: RowWeights
-    user: IntArray  # (a,)
-    activity: pa.Table  # ACTIVITY rows in the same order
+    rows: RowWeights  # of users with exposures, in their order
+    weight: FloatArray  # (u,) of each exposure; 0 for users without exposures
+    activity: pa.Table  # ACTIVITY rows of users with exposures
 
 
 def weigh_stored(
@@ -47,39 +48,38 @@ def weigh_stored(
 ) -> StoredWeights:
     """Weigh exposures on disk; the same result as `weigh`."""
     parting = stored.parting
-    user, tenant = np.divmod(stored.pair, max(len(parting.tenants), 1))
-    users = pa.chunked_array([parting.users.take(pa.array(user))])
-    tenants = pa.chunked_array([parting.tenants.take(pa.array(tenant))])
-    sided: list[str] = []
+    user = np.flatnonzero(stored.shown > 0)
+    names, tenants = parting.users.table().take(pa.array(user)).columns
+    sided: list[User] = []
     if "one_sided" not in settings.keep and stored.given.size:
         found = np.zeros(len(stored.believed), dtype=bool)
         found[stored.believed] = praise_one_side(
             stored.given[stored.believed], stored.seen[stored.believed]
         )
-        sided = parting.users.filter(pa.array(found)).to_pylist()
-    anything: list[str] = []
+        sided = parting.users.named(found)
+    anything: list[User] = []
     if "indiscriminate" not in settings.keep and stored.parts:
-        told_nothing = praise_anything(*_pulled(stored, plan))
-        anything = parting.users.filter(pa.array(told_nothing)).to_pylist()
-    groups: dict[str, int] = {}
+        anything = parting.users.named(praise_anything(*_pulled(stored, plan)))
+    groups: dict[User, int] = {}
     if "coordinated" not in settings.keep and stored.parts:
         groups = group_users(
-            parting.users.to_pylist(),
+            parting.users,
             _acts(stored),
             lambda: _sights(stored, plan),
             alike=settings.alike,
         )
     rows = weigh_rows(
-        users, tenants, np.where(stored.bots[user], 0.0, 1.0), heldout=stored.heldout[user],
+        names, tenants, np.where(stored.bots[user], 0.0, 1.0), heldout=stored.heldout[user],
         sided=sided, groups=groups, settings=settings, anything=anything,
-        times=stored.pair_shown,
+        times=stored.shown[user],
     )  # fmt: skip
+    weight = np.zeros(len(stored.shown))
+    weight[user] = rows.weight
+    shown, acted = (counted[user].astype(np.int64) for counted in (stored.shown, stored.acted))
     activity = pa.table(
-        [users, tenants, stored.pair_shown.astype(np.int64), stored.pair_acted.astype(np.int64),
-         rows.weight, stored.heldout[user]],
-        names=ACTIVITY.names,
-    )  # fmt: skip
-    return StoredWeights(rows=rows, user=user, activity=activity.cast(ACTIVITY))
+        [names, tenants, shown, acted, rows.weight, stored.heldout[user]], names=ACTIVITY.names
+    )
+    return StoredWeights(rows=rows, weight=weight, activity=activity.cast(ACTIVITY))
 
 
 def stored_clicks(
@@ -94,10 +94,10 @@ def stored_clicks(
 
     The same exposures in the same order as in `click_table`, in runs of whole generations.
     """
-    if not len(stored.pair):
+    if not stored.shown.any():
         return None
     folder.mkdir()
-    evidence = np.where(stored.heldout[weights.user], 0.0, weights.rows.weight)
+    evidence = np.where(stored.heldout, 0.0, weights.weight)
     place = np.cumsum(stored.shown > 0) - 1  # users without exposures have no row
     combined, counted = _patterns(stored)
     pattern, slot = np.divmod(combined, _slots(stored))
@@ -112,7 +112,7 @@ def stored_clicks(
         runs_of(stored.parts, firmness.PLENTY if few else plan.kernel_rows)
     ):
         read = read_run(run)
-        weight = evidence[np.searchsorted(stored.pair, read["pair"])]
+        weight = evidence[read["user"]]
         key = key_of[np.searchsorted(combined, read["pattern"] * _slots(stored) + read["slot"])]
         user = place[read["user"]]
         items = np.sort(np.concatenate([part.items for part in run]))
@@ -121,9 +121,11 @@ def stored_clicks(
         believed += np.bincount(read["item"], weights=weight, minlength=len(believed))
         trusted += np.bincount(user, weights=weight, minlength=len(trusted))
     none = np.zeros(0, dtype=np.int64)
+    named = stored.parting.users.table().filter(pa.array(stored.shown > 0))
     table = StoredClicks(
         shown=keys.shown(none, none, none, np.zeros(0)),
-        users=tuple(stored.parting.users.filter(pa.array(stored.shown > 0)).to_pylist()),
+        users=tuple(named["user_id"].to_pylist()),
+        tenants=tuple(named["tenant_id"].to_pylist()),
         trusted=(trusted > 0).astype(np.float64),
         runs=tuple(paths),
         keys=keys,
@@ -149,11 +151,10 @@ def believed_items(stored: StoredExposures) -> BoolArray:
 def stored_evidence(stored: StoredExposures, weights: StoredWeights, part: StoredPart) -> pa.Table:
     """Return generation_id, event_ids, weight and heldout of the exposures of one part."""
     assert part.events is not None
-    read = part.read()
-    at = np.searchsorted(stored.pair, read["pair"])
+    user = part.read()["user"]
     rows = feather.read_table(str(part.events), memory_map=False)
-    rows = rows.append_column("weight", pa.array(weights.rows.weight[at]))
-    return rows.append_column("heldout", pa.array(stored.heldout[read["user"]]))
+    rows = rows.append_column("weight", pa.array(weights.weight[user]))
+    return rows.append_column("heldout", pa.array(stored.heldout[user]))
 
 
 def _patterns(stored: StoredExposures) -> tuple[IntArray, IntArray]:

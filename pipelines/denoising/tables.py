@@ -42,12 +42,14 @@ def conformed(
     known = checked(generations, GENERATIONS)
     if known.num_rows == 0:
         raise ContractError("generations: no rows; there is nothing to compare")
-    named = known.group_by("generation_id").aggregate([("prompt_id", "count_distinct")])
-    torn = named.filter(pc.greater(named["prompt_id_count_distinct"], 1))["generation_id"]
+    asked = [(name, "count_distinct") for name in ("prompt_id", "tenant_id")]
+    named = known.group_by("generation_id").aggregate(asked)
+    several = pc.max_element_wise(*(named[f"{name}_{how}"] for name, how in asked))
+    torn = named.filter(pc.greater(several, 1))["generation_id"]
     if len(torn):
         raise ContractError(
-            f"generations: {len(torn)} ids have two prompts ({', '.join(torn.to_pylist()[:5])}); "
-            "an id must be unique"
+            f"generations: {len(torn)} ids have two prompts or tenants "
+            f"({', '.join(torn.to_pylist()[:5])}); an id must be unique"
         )
     if prompts is None:
         ids = pc.unique(known["prompt_id"])

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from data_contracts.errors import ContractError, FlywheelError
 from data_contracts.schemas import EVENT
 from pipelines.intake.limits import DEFAULT_LIMITS, IntakeLimits
+from pipelines.intake.parquet_rows import rows_up_to
 from pipelines.intake.raw_events import (
     NEEDED,
     RAW_EVENT,
@@ -102,14 +104,16 @@ def _read_parquet(file: Path, room: int, limits: IntakeLimits) -> pa.Table:
     try:
         with pq.ParquetFile(file) as parquet:
             _require_columns(file, parquet.schema_arrow.names)
-            meta = parquet.metadata
-            _require_room(file, meta.num_rows, room, limits)
-            unpacked = sum(meta.row_group(n).total_byte_size for n in range(meta.num_row_groups))
-            if unpacked > limits.file_bytes:
-                raise FlywheelError(f"{file}: unpacks to {unpacked:,} bytes, more than allowed")
+            _require_room(file, parquet.metadata.num_rows, room, limits)
             known = [name for name in EVENT.names if name in parquet.schema_arrow.names]
-            table = parquet.read(columns=known)
-            table.validate(full=True)  # finds text that is not UTF-8
+            # Rows of the largest size allowed fill the cap, no more, before it is looked at.
+            at_once = max(limits.file_bytes // limits.row_bytes, 1)
+            table = rows_up_to(parquet, known, most_bytes=limits.file_bytes, at_once=at_once)
+            if table is None:
+                raise FlywheelError(
+                    f"{file}: unpacks to more than the {limits.file_bytes:,} bytes allowed; "
+                    "split it"
+                )
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
@@ -182,8 +186,7 @@ def _read_csv(file: Path, room: int, limits: IntakeLimits) -> pa.Table:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         records = _csv_records(file, stream)
         header = next(records, None) or []
-        if repeated := sorted({each for each in header if header.count(each) > 1}):
-            raise ContractError(f"{file}: the header repeats {', '.join(repeated)}")
+        _refuse_repeats(file, header)
         _require_columns(file, header)
         places = {name: header.index(name) for name in EVENT.names if name in header}
         chunks = []
@@ -249,6 +252,19 @@ def _require_columns(file: Path, names: Sequence[str] | set[str]) -> None:
     if missing := [name for name in NEEDED if name not in names]:
         word = "column" if len(missing) == 1 else "columns"
         raise ContractError(f"{file}: {word} {', '.join(missing)} missing from every row")
+
+
+def _refuse_repeats(file: Path, header: Sequence[str]) -> None:
+    """Refuse a header that repeats a name; if it is a row of values, they stay unsaid."""
+    repeated = {name for name, times in Counter(header).items() if times > 1}
+    if not repeated:
+        return
+    said = [name for name in EVENT.names if name in repeated]
+    if strange := len(repeated.difference(said)):
+        said.append(f"{strange} name{'s that are' if strange > 1 else ' that is'} no event's")
+    raise ContractError(
+        f"{file}: the header repeats {', '.join(said)}; name each column once, in the first line"
+    )
 
 
 def _require_room(file: Path, rows: int, room: int, limits: IntakeLimits) -> None:

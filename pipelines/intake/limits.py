@@ -8,7 +8,7 @@ from typing import Final
 class IntakeLimits:
     """Caps on what is read at once; a larger delivery is split by its sender."""
 
-    file_bytes: int = 2 << 30  # of each file, and of a Parquet file's columns unpacked
+    file_bytes: int = 2 << 30  # of each file; of Parquet also in memory
     rows: int = 5_000_000  # of the whole delivery
     row_bytes: int = 1 << 20  # of one line of JSON
 

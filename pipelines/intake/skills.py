@@ -22,10 +22,13 @@ from data_contracts.contract import load_contract
 from data_contracts.errors import ContractError, SensitivityError
 from data_contracts.ids import SkillId
 from data_contracts.schemas import SKILL
+from pipelines.intake.parquet_rows import rows_up_to
 from pipelines.stores.enforcer import refuse
 
 MAX_BYTES: Final = 8 << 20  # of a file
+MAX_UNPACKED: Final = 16 << 20  # of a Parquet file in memory: the longest texts allowed, twice
 MAX_SKILLS: Final = 1000  # of a file
+_AT_ONCE: Final = 16  # rows of Parquet between two looks at MAX_UNPACKED
 
 
 class _Written(BaseModel):
@@ -66,11 +69,7 @@ def read_skills(file: Path, *, now: datetime) -> pa.Table:
             f"skills: {file.name} has {size:,} bytes, at most {MAX_BYTES:,} are allowed; split it"
         )
     table = _from_toml(file) if file.suffix == ".toml" else _from_parquet(file)
-    if table.num_rows > MAX_SKILLS:
-        raise ContractError(
-            f"skills: {file.name} holds {table.num_rows:,}, at most {MAX_SKILLS:,} are allowed; "
-            "split it"
-        )
+    _refuse_many(file, table.num_rows)
     check_skills(table, now=now)
     return table
 
@@ -163,8 +162,8 @@ def _may_use(generation: dict[str, Any], skill: dict[str, Any]) -> bool:
 def _from_toml(file: Path) -> pa.Table:
     try:
         written = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
-        # The parser's own message may quote the text.
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError):
+        # The parser's own message may quote the text; brackets in brackets may exceed its stack.
         raise ContractError(
             f"skills: {file.name} is not valid TOML; a skill has skill_id, tenant_id and text"
         ) from None
@@ -184,10 +183,24 @@ def _from_toml(file: Path) -> pa.Table:
 
 def _from_parquet(file: Path) -> pa.Table:
     try:
-        table = pq.read_table(file)
-    except (pa.ArrowInvalid, OSError):
+        with pq.ParquetFile(file) as parquet:
+            _refuse_many(file, parquet.metadata.num_rows)
+            known = [name for name in SKILL.names if name in parquet.schema_arrow.names]
+            table = rows_up_to(parquet, known, most_bytes=MAX_UNPACKED, at_once=_AT_ONCE)
+    except (pa.ArrowException, OSError):
         raise ContractError(f"skills: {file.name} is not whole Parquet; deliver it again") from None
+    if table is None:
+        raise ContractError(
+            f"skills: {file.name} unpacks to more than the {MAX_UNPACKED:,} bytes allowed; split it"
+        )
     return conform(table, SKILL, what="skills")
+
+
+def _refuse_many(file: Path, rows: int) -> None:
+    if rows > MAX_SKILLS:
+        raise ContractError(
+            f"skills: {file.name} holds {rows:,}, at most {MAX_SKILLS:,} are allowed; split it"
+        )
 
 
 def _refuse(ids: list[str], fault: str) -> None:

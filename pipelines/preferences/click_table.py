@@ -20,6 +20,7 @@ from pipelines.preferences.kernel import (
 )
 from pipelines.preferences.partitions import Shard, split_shown
 from pipelines.signals.signal_table import SIGNALS, pattern_bits
+from pipelines.signals.tenant_users import number_users
 
 SLOTS = 8  # positions beyond the eighth share the last slot
 UNKNOWN_EXAMINED = 0.8  # where no position was logged
@@ -55,7 +56,8 @@ class ClickTable:
     slot_names: tuple[str, ...]
     slot_prior: FloatArray  # (slots,) designed chance of being looked at
     slot_fixed: FloatArray  # (slots,) 1 where that chance is an anchor
-    users: tuple[str, ...]
+    users: tuple[str, ...]  # user_id of each
+    tenants: tuple[str, ...]  # tenant_id of each
     trusted: FloatArray  # (u,) 1 where some exposure of the user is evidence
     counted_by: Callable[[Beliefs, FloatArray], Counts] | None = None  # None: by this process
 
@@ -109,10 +111,8 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: floa
     Those of weight 0 and of held-out users weigh nothing: only their users' intents are inferred.
     """
     item = pc.index_in(exposures["generation_id"], value_set=item_ids).to_numpy()
-    names = pc.unique(exposures["user_id"].combine_chunks()).cast(pa.string())
-    names = names.take(pc.sort_indices(names))
-    user = pc.index_in(exposures["user_id"], value_set=names).to_numpy().astype(np.int64)
-
+    users, user = number_users(exposures["user_id"], exposures["tenant_id"])
+    named = users.table()
     surfaces = sorted(set(pc.unique(exposures["surface"]).to_pylist()))
     surface = pc.index_in(exposures["surface"], value_set=pa.array(surfaces, pa.string()))
     raw_slot = surface.to_numpy().astype(np.int64) * (SLOTS + 1) + places(exposures)
@@ -124,8 +124,9 @@ def click_table(exposures: pa.Table, item_ids: pa.Array, *, first_examined: floa
     start = np.searchsorted(item[order], np.arange(len(item_ids) + 1)).astype(np.int64)
     return ClickTable(
         shown=keys.shown(start, user[order], key[order], weight[order]),
-        users=tuple(names.to_pylist()),
-        trusted=(np.bincount(user, weights=weight, minlength=len(names)) > 0).astype(np.float64),
+        users=tuple(named["user_id"].to_pylist()),
+        tenants=tuple(named["tenant_id"].to_pylist()),
+        trusted=(np.bincount(user, weights=weight, minlength=len(users)) > 0).astype(np.float64),
         **keys.columns(surfaces, first_examined=first_examined),
     )
 

@@ -45,7 +45,8 @@ class IntentFit:
     posterior: FloatArray  # (i, c) of the overall class
     aspects: Mapping[str, FloatArray]  # (i, c) by aspect; overall is among them
     has_evidence: FloatArray  # (i,) 1 where an exposure, an answer or gold speaks
-    users: tuple[str, ...]
+    users: tuple[str, ...]  # user_id of each
+    tenants: tuple[str, ...]  # tenant_id of each: one user_id of two tenants is two users
     user_intents: FloatArray  # (u, m) of INTENTS
     user_exposures: FloatArray  # (u,)
     annotators: pa.Table  # reliability by annotator, aspect and kind
@@ -160,6 +161,7 @@ def fit_intent(
         | {OVERALL: state.posterior},
         has_evidence=_evidence(table, channels, len(item_ids)),
         users=table.users if table else (),
+        tenants=table.tenants if table else (),
         user_intents=state.clicks.shares if state.clicks else np.zeros((0, len(INTENTS))),
         user_exposures=state.by_user.sum(axis=1),
         annotators=annotator_table(answers.annotators, state.channels, state.class_shares),
@@ -253,7 +255,10 @@ def _clicks(
     if exposures is None or isinstance(exposures, ClickTable):
         return exposures, drops_table("intent", {})
     rows = conform(exposures, EXPOSURE, what="exposures")
-    asked = ["generation_id", "user_id", "surface", "position", "pattern", "weight", "heldout"]
+    asked = [
+        "generation_id", "user_id", "tenant_id", "surface", "position", "pattern", "weight",
+        "heldout",
+    ]  # fmt: skip
     rows = rows.select(asked)
     known = rows.filter(pc.is_in(rows["generation_id"], value_set=item_ids))
     lost = training_exposures(rows).num_rows - training_exposures(known).num_rows

@@ -34,7 +34,7 @@ class Preferences:
     """What was inferred, what follows for training, and why the rest does not."""
 
     pairs: pa.Table  # preference_pair rows
-    user_intents: pa.Table  # user_id, exposures, and a share for each intent
+    user_intents: pa.Table  # user_id, tenant_id, exposures, and a share for each intent
     generation_labels: pa.Table  # generation_id, label in [0, 1], uncertainty
     drops: pa.Table
     figures: dict[str, int | float | str]
@@ -209,8 +209,12 @@ def _judged(answers: pa.Table, aspects: Sequence[str]) -> tuple[str, ...]:
 
 
 def user_intents(fit: IntentFit) -> pa.Table:
-    """Return user_id, exposures and the share of each intent."""
-    columns = {"user_id": pa.array(fit.users, pa.string()), "exposures": fit.user_exposures}
+    """Return user_id, tenant_id, exposures and the share of each intent."""
+    columns = {
+        "user_id": pa.array(fit.users, pa.string()),
+        "tenant_id": pa.array(fit.tenants, pa.string()),
+        "exposures": fit.user_exposures,
+    }
     columns |= {f"{name}_share": fit.user_intents[:, k] for k, name in enumerate(INTENTS)}
     return pa.table(columns)
 

@@ -71,5 +71,6 @@ def _some(table: ClickTable, drawn: BoolArray) -> ClickTable:
         slot_prior=table.slot_prior,
         slot_fixed=table.slot_fixed,
         users=table.users,
+        tenants=table.tenants,
         trusted=trusted.astype(np.float64),
     )

@@ -4,35 +4,33 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.signals.signal_table import BoolArray, FloatArray, has_signal
+from pipelines.signals.tenant_users import User, number_users
 
 
 def find_bots(
     exposures: pa.Table, *, signals: Sequence[str], share: float, confidence: float = 3.0
-) -> list[str]:
+) -> list[User]:
     """Name the users who surely give one of *signals* to more than *share* of what they see.
 
     "Surely" is the lower end of Wilson's interval at *confidence* standard errors, so a new
     user who likes three of three is no bot.
 
     Returns:
-        User ids, sorted.
+        Users in their order.
     """
     if exposures.num_rows == 0:
         return []
-    users = pc.dictionary_encode(exposures.column("user_id").combine_chunks())
-    index = users.indices.to_numpy()
-    shown = np.bincount(index, minlength=len(users.dictionary)).astype(np.float64)
+    users, index = number_users(exposures["user_id"], exposures["tenant_id"])
+    shown = np.bincount(index, minlength=len(users)).astype(np.float64)
     given: list[FloatArray] = [
         np.bincount(index, weights=has_signal(exposures, s), minlength=len(shown)).astype(
             np.float64
         )
         for s in signals
     ]
-    names = np.array(users.dictionary.to_pylist(), dtype=object)
-    return sorted(names[act_too_often(given, shown, share=share, confidence=confidence)].tolist())
+    return users.named(act_too_often(given, shown, share=share, confidence=confidence))
 
 
 def act_too_often(

@@ -20,6 +20,7 @@ from pipelines.signals.adversaries import wilson_lower
 from pipelines.signals.co_praise import Habits, IntArray, Parts, blocks, habits, overlaps
 from pipelines.signals.signal_patterns import praised
 from pipelines.signals.signal_table import BoolArray
+from pipelines.signals.tenant_users import User, Users, number_users
 
 PARTNERS: Final = 2  # near-identical others from which a user belongs to a group
 CROWDED: Final = 400  # praised by more than this, a generation tells nothing of who is together
@@ -31,7 +32,7 @@ LIFT: Final = 2.0  # times as much praise in common as expected, at least
 
 def find_groups(
     exposures: pa.Table, *, alike: float = 0.5, shared: int = 6, confidence: float = 2.0
-) -> dict[str, int]:
+) -> dict[User, int]:
     """Return the group of each user who belongs to one, numbered from 0.
 
     Two users are partners in either of two ways. *Nearly identical*: of the generations that both
@@ -49,10 +50,11 @@ def find_groups(
     """
     if exposures.num_rows == 0:
         return {}
-    users, user = _coded(exposures["user_id"])
-    items, item = _coded(exposures["generation_id"])
+    users, user = number_users(exposures["user_id"], exposures["tenant_id"])
+    ids = pc.unique(exposures["generation_id"]).sort()
+    item = pc.index_in(exposures["generation_id"], value_set=ids).to_numpy().astype(np.int64)
     gave = praised(exposures)
-    shape = (len(users), len(items))
+    shape = (len(users), len(ids))
     acts = binary(user[gave], item[gave], shape)
 
     def parts() -> Iterator[tuple[csr_array, csr_array]]:
@@ -62,18 +64,18 @@ def find_groups(
 
 
 def group_users(
-    users: list[str],
+    users: Users,
     acts: csr_array,
     parts: Parts,
     *,
     alike: float = 0.5,
     shared: int = 6,
     confidence: float = 2.0,
-) -> dict[str, int]:
+) -> dict[User, int]:
     """Return the group of each user who belongs to one, as `find_groups`.
 
     Args:
-        users: names, sorted.
+        users: who is compared; u of them.
         acts: (u, i) 1 where the user praised the generation.
         parts: gives, for some generations at a time, who praised and who saw them, both (u, i of
             the part); asked again and again, and only where somebody is close enough to compare.
@@ -107,7 +109,7 @@ def group_users(
     group = connected_components(graph, directed=False)[1]
     sizes = np.bincount(group[member], minlength=len(some))
     inside = np.flatnonzero(member & (sizes[group] > PARTNERS))
-    names = {users[some[n]]: int(group[n]) for n in inside}
+    names = {users[int(some[n])]: int(group[n]) for n in inside}
     order = {old: new for new, old in enumerate(dict.fromkeys(names[u] for u in sorted(names)))}
     return {name: order[names[name]] for name in sorted(names)}
 
@@ -198,12 +200,6 @@ def _shared_partners(left: IntArray, right: IntArray, users: int) -> IntArray:
         both = paired[left[rows]].multiply(paired[right[rows]])
         found[rows] = np.asarray(both.sum(axis=1)).ravel()
     return found
-
-
-def _coded(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
-    names = pc.unique(column).cast(pa.string())
-    names = names.take(pc.sort_indices(names))
-    return names.to_pylist(), pc.index_in(column, value_set=names).to_numpy().astype(np.int64)
 
 
 def binary(row: IntArray, column: IntArray, shape: tuple[int, int]) -> csr_array:

@@ -1,5 +1,6 @@
 """Exposures: what was shown to whom, where, and which signals followed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
-from data_contracts.schemas import EVENT, GENERATION, UTC
+from data_contracts.schemas import EVENT, UTC
 from pipelines.signals.adversaries import find_bots
 from pipelines.signals.drops import drops_table
 from pipelines.signals.engines import DUCKDB, Engine, Pass, Rows
@@ -23,6 +24,7 @@ from pipelines.signals.joining import (
     repeated,
 )
 from pipelines.signals.query import conform, subset
+from pipelines.signals.tenant_users import number_users
 
 EXPOSURE: Final = pa.schema(
     [
@@ -69,6 +71,13 @@ _EVENT_COLUMNS: Final = (
     "event_id", "tenant_id", "project_id", "user_id", "session_id", "turn", "kind",
     "generation_id", "surface", "position", "propensity", "value", "occurred_at",
 )  # fmt: skip
+KNOWN: Final = pa.schema(
+    [
+        pa.field("generation_id", pa.string(), nullable=False),
+        pa.field("prompt_id", pa.string(), nullable=False),
+        pa.field("tenant_id", pa.string()),
+    ]
+)
 
 
 def exposures(
@@ -86,26 +95,30 @@ def exposures(
 
     Args:
         events: rows of the event contract, in any order.
-        generations: rows of the generation contract; events about others are dropped.
+        generations: rows of the generation contract; events about others are dropped, and so are
+            those of another tenant than the generation's. *tenant_id* may be absent where all
+            events are of one tenant.
         settings: shares and thresholds.
         engine: who joins; the rows are the same.
         keep_events: give *event_ids*; without them they are null, and joining is faster.
 
     Returns:
-        Exposures, and drops by reason: duplicate_event, unknown_generation, unknown_kind,
-        impossible_position, impossible_propensity, not_a_signal, edit_without_value,
+        Exposures, and drops by reason: duplicate_event, unknown_generation, other_tenant,
+        unknown_kind, impossible_position, impossible_propensity, not_a_signal, edit_without_value,
         no_impression, bot, heldout_user. Every event is either listed in *event_ids* of a training
         exposure or counted under exactly one reason.
 
     Raises:
-        ContractError: a required column is missing.
+        ContractError: a required column is missing, or a generation does not say whose it is
+            although events are of several tenants.
     """
     settings = settings or ExposureSettings()
-    shown, counts = join_sent(
-        number_uses(events, engine=engine), generations, engine=engine, keep_events=keep_events
-    )
+    sent = number_uses(events, engine=engine)
+    known = owned(generations, lambda: pc.unique(sent["tenant_id"]))
+    shown, counts = join_sent(sent, known, engine=engine, keep_events=keep_events)
+    users, of_row = number_users(shown["user_id"], shown["tenant_id"])
     bots = find_bots(shown, signals=settings.bot_signals, share=settings.bot_share)
-    by_bot = pc.is_in(shown["user_id"], value_set=pa.array(bots, pa.string())).to_numpy()
+    by_bot = users.marked(bots)[of_row]
     held = heldout_rows(shown["user_id"], share=settings.heldout_users) & ~by_bot
     sizes = shown["events"].to_numpy()
     counts["bot"] = int(sizes[by_bot].sum())
@@ -119,7 +132,7 @@ def exposures(
 
 
 def number_uses(events: pa.Table, *, engine: Engine = DUCKDB) -> pa.Table:
-    """Return *events* with *use*: which time an event_id comes, from 1; in any order.
+    """Return *events* with *use*: which time its tenant's event_id comes, from 1; in any order.
 
     All rows of one event_id must be there; `join_sent` takes it from there, for any generations.
     """
@@ -135,21 +148,44 @@ def number_uses(events: pa.Table, *, engine: Engine = DUCKDB) -> pa.Table:
     return pa.concat_tables([once, numbered.select(once.column_names).cast(once.schema)])
 
 
+def owned(generations: pa.Table, tenants: Callable[[], pa.Array]) -> pa.Table:
+    """Return generation_id, prompt_id and tenant_id, each with its tenant.
+
+    Who does not say whose it is belongs to the only one of *tenants*, those of the events.
+
+    Raises:
+        ContractError: a required column is missing, or there are several tenants to belong to.
+    """
+    known = conform(generations, KNOWN, what="generations")
+    nameless = known["tenant_id"].null_count
+    if nameless == 0:
+        return known
+    found = tenants()
+    if len(found) > 1:
+        raise ContractError(
+            f"generations: {nameless:,} have no tenant_id, but events are of {len(found):,} "
+            "tenants; say whose each generation is"
+        )
+    owner = found[0] if len(found) else pa.scalar(None, pa.string())
+    at = known.schema.get_field_index("tenant_id")
+    return known.set_column(at, "tenant_id", pc.fill_null(known["tenant_id"], owner))
+
+
 def join_sent(
-    sent: pa.Table, generations: pa.Table, *, engine: Engine = DUCKDB, keep_events: bool = True
+    sent: pa.Table, known: pa.Table, *, engine: Engine = DUCKDB, keep_events: bool = True
 ) -> tuple[pa.Table, dict[str, int]]:
     """Join rows of `number_uses` to exposures, without weights; all rows of a generation at once.
+
+    *known* are generations as `owned` gives them.
 
     Returns:
         EXPOSURE rows without *weight* and *heldout*, and *event_ids* only where they are asked
         for, with *events*, how many they are; and drops by reason.
     """
-    known = conform(
-        generations, subset(GENERATION, ("generation_id", "prompt_id")), what="generations"
-    )
-    later = engine.run(copies, sent=sent)["event_id"]
-    copied = pc.and_(pc.is_in(sent["event_id"], value_set=later), pc.equal(sent["use"], 1))
-    sent = sent.append_column("copied", copied)
+    numbered = sent.append_column("row", pa.array(np.arange(sent.num_rows)))
+    copied = np.zeros(sent.num_rows, dtype=bool)
+    copied[engine.run(copies, sent=numbered)["row"].to_numpy()] = True
+    sent = sent.append_column("copied", pa.array(copied))
     with engine.hold(judged, sent=sent, known=known) as held:
         return _join(held, engine, patterned if keep_events else patterned_without_ids)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from pipelines.signals.signal_table import BoolArray, FloatArray, has_signal
+from pipelines.signals.tenant_users import User, number_users
 
 IntArray = NDArray[np.int64]
 
@@ -31,18 +32,18 @@ FITTED: Final = 20_000  # users from whom it is learned how people are
 PLACES: Final = 9
 
 
-def find_indiscriminate(exposures: pa.Table) -> list[str]:
+def find_indiscriminate(exposures: pa.Table) -> list[User]:
     """Name the users who praise much of what they see, whatever it is.
 
     Args:
         exposures: EXPOSURE rows.
 
     Returns:
-        User ids, sorted.
+        Users in their order.
     """
     if exposures.num_rows == 0:
         return []
-    users = pc.dictionary_encode(exposures["user_id"].combine_chunks())
+    users, user = number_users(exposures["user_id"], exposures["tenant_id"])
     items = pc.dictionary_encode(exposures["generation_id"].combine_chunks())
     place = grid_places(exposures)
     gave = np.any([has_signal(exposures, name) for name in EAGER], axis=0)
@@ -50,11 +51,10 @@ def find_indiscriminate(exposures: pa.Table) -> list[str]:
     slots[0] = np.bincount(place, minlength=PLACES)
     slots[1] = np.bincount(place, weights=gave, minlength=PLACES)
     tally = pulled(
-        users.indices.to_numpy().astype(np.int64), items.indices.to_numpy().astype(np.int64),
-        place, gave, slots=slots, users=len(users.dictionary),
+        user, items.indices.to_numpy().astype(np.int64), place, gave, slots=slots,
+        users=len(users),
     )  # fmt: skip
-    names = np.array(users.dictionary.to_pylist(), dtype=object)
-    return sorted(names[praise_anything(*tally)].tolist())
+    return users.named(praise_anything(*tally))
 
 
 def grid_places(exposures: pa.Table) -> IntArray:

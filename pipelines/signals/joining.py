@@ -13,36 +13,38 @@ _NO_SIGNAL: Final = ("delete",)  # a tidy desk says nothing about quality
 
 
 def repeated(events: Any) -> Any:
-    """Name the event ids that come more than once."""
+    """Name the event ids that come more than once, whosever they are."""
     counted = events.group_by("event_id").agg(rows=events.count())
     return counted.filter(counted.rows > 1).select("event_id")
 
 
 def numbered_uses(events: Any) -> Any:
-    """Add *use*: which time an event_id comes, from 1."""
+    """Add *use*: which time an event_id comes within its tenant, from 1."""
     order = ("occurred_at", "kind", *KEY, "value", "position")
-    return events.mutate(use=_place(by=["event_id"], order=order))
+    return events.mutate(use=_place(by=["tenant_id", "event_id"], order=order))
 
 
 def copies(sent: Any) -> Any:
-    """Name the events that copy another one, of those whose ids come for the first time.
+    """Name the rows that copy another one, of those whose ids come for the first time.
 
     A copy is the same act at the same instant, whatever its event id; the smallest id stays.
     """
     same = (*KEY, "kind", "occurred_at")
-    first = sent.filter(sent.use == 1).select("event_id", *same)
+    first = sent.filter(sent.use == 1).select("row", "event_id", *same)
     counted = first.group_by(same).agg(rows=first.count())
     several = counted.filter(counted.rows > 1)
     alike = first.semi_join(several, [first[name].identical_to(several[name]) for name in same])
     placed = alike.mutate(copy=_place(by=same, order=("event_id",)))
-    return placed.filter(placed["copy"] > 1).select("event_id")
+    return placed.filter(placed["copy"] > 1).select("row")
 
 
 def judged(sent: Any, known: Any) -> Any:
     """Say of each event why it is left out, or that it is kept; *copied* and *use* are known."""
     import ibis
 
-    prompts = known.group_by(known_id=known.generation_id).agg(prompt_id=known.prompt_id.min())
+    prompts = known.group_by(known_id=known.generation_id).agg(
+        prompt_id=known.prompt_id.min(), owner=known.tenant_id.min()
+    )
     rows = sent.left_join(prompts, sent.generation_id == prompts.known_id)
     chance = rows["propensity"]
     odd = chance.notnull() & ~chance.isnan() & ((chance <= 0) | (chance > 1))
@@ -50,6 +52,7 @@ def judged(sent: Any, known: Any) -> Any:
     reason = ibis.cases(
         (rows["copied"] | (rows["use"] > 1), "duplicate_event"),
         (rows["prompt_id"].isnull(), "unknown_generation"),
+        (~ibis.coalesce(rows["owner"] == rows["tenant_id"], False), "other_tenant"),
         (rows["kind"].notin(EVENT_KINDS), "unknown_kind"),
         (rows["position"] < 0, "impossible_position"),
         (odd, "impossible_propensity"),
@@ -58,7 +61,7 @@ def judged(sent: Any, known: Any) -> Any:
         else_="kept",
     )
     value = no_value.ifelse(ibis.null("float64"), rows["value"])
-    return rows.mutate(reason=reason, value=value).drop("copied", "use", "known_id")
+    return rows.mutate(reason=reason, value=value).drop("copied", "use", "known_id", "owner")
 
 
 def reasons(judged: Any) -> Any:

@@ -11,6 +11,7 @@ from scipy.special import betaln, expit, logsumexp
 from pipelines.signals.adversaries import wilson_lower
 from pipelines.signals.signal_patterns import praised
 from pipelines.signals.signal_table import BoolArray, FloatArray
+from pipelines.signals.tenant_users import User, number_users
 
 STRENGTHS: Final = np.geomspace(2.0, 512.0, 17)  # how alike people's leanings are, tried
 ONE_SIDED: Final = np.linspace(
@@ -23,7 +24,7 @@ ALWAYS: Final = 0.5  # of a release, surely praised: one-sided whatever peers do
 
 def find_one_sided(
     exposures: pa.Table, generations: pa.Table, *, sure: float = 0.95, never: float = 0.2
-) -> list[str]:
+) -> list[User]:
     """Name the users whose praise goes to one model release though peers' is spread.
 
     What share of a user's praise a release would get is expected from what the user saw of each
@@ -41,7 +42,7 @@ def find_one_sided(
         never: share in [0, 1].
 
     Returns:
-        User ids, sorted.
+        Users in their order.
     """
     if exposures.num_rows == 0 or "model_release" not in generations.column_names:
         return []
@@ -53,17 +54,15 @@ def find_one_sided(
         exposures["generation_id"], value_set=generations["generation_id"].combine_chunks()
     ).to_numpy()
     release = releases.indices.to_numpy()[at]
-    users = pc.dictionary_encode(exposures["user_id"].combine_chunks())
-    index, sides = users.indices.to_numpy(), len(releases.dictionary)
+    users, index = number_users(exposures["user_id"], exposures["tenant_id"])
+    sides = len(releases.dictionary)
     gave = praised(exposures).astype(np.float64)
     cell = index * sides + release
-    shape = (len(users.dictionary), sides)
+    shape = (len(users), sides)
     size = shape[0] * shape[1]
     given = np.bincount(cell, weights=gave, minlength=size).reshape(shape).astype(np.float64)
     seen = np.bincount(cell, minlength=size).reshape(shape).astype(np.float64)
-    sided = praise_one_side(given, seen, sure=sure, never=never)
-    names = np.array(users.dictionary.to_pylist(), dtype=object)
-    return sorted(names[sided].tolist())
+    return users.named(praise_one_side(given, seen, sure=sure, never=never))
 
 
 def praise_one_side(

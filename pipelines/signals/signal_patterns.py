@@ -4,12 +4,12 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.signals.engines import DUCKDB, Engine
 from pipelines.signals.exposures import training_exposures
 from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray, has_signal, pattern_bits
+from pipelines.signals.tenant_users import number_users
 
 ACTIVITY_BUCKETS: Final = 4
 PRAISE: Final = ("like", "download", "share", "upscale", "remix")
@@ -23,11 +23,10 @@ def signal_patterns(
     The column *signals* names the bits, for people.
     """
     shown = training_exposures(exposures)
-    users = pc.dictionary_encode(shown["user_id"].combine_chunks())
-    of_user = activity_buckets(
-        users.indices.to_numpy(), praised(shown), len(users.dictionary), buckets=buckets
-    )
-    shown = shown.append_column("bucket", pa.array(of_user[users.indices.to_numpy()], pa.int32()))
+    users, user = number_users(shown["user_id"], shown["tenant_id"])
+    of_user = activity_buckets(user, praised(shown), len(users), buckets=buckets)
+    shown = shown.append_column("bucket", pa.array(of_user[user], pa.int32()))
+    shown = shown.append_column("user", pa.array(user))
     counted = engine.run(_counted, shown=shown.drop_columns(["event_ids"]))
     bits = pattern_bits(counted["pattern"].to_numpy())
     names = [[SIGNAL_NAMES[s] for s in np.flatnonzero(row)] for row in bits]
@@ -38,7 +37,7 @@ def _counted(shown: Any) -> Any:
     key = ("pattern", "bucket", "surface", "position")
     counted = shown.group_by(key).agg(
         exposures=shown.count(),
-        users=shown.user_id.nunique(),
+        users=shown.user.nunique(),
         generations=shown.generation_id.nunique(),
     )
     unknown_first = counted.position.asc(nulls_first=True)

@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
 from pipelines.signals.coordination import find_groups
@@ -16,6 +15,7 @@ from pipelines.signals.indiscriminate import find_indiscriminate
 from pipelines.signals.one_sided import find_one_sided
 from pipelines.signals.query import conform
 from pipelines.signals.signal_table import BoolArray, FloatArray
+from pipelines.signals.tenant_users import IntArray, User, number_users
 
 REASONS: Final = ("coordinated", "indiscriminate", "one_sided", "user_cap", "tenant_cap")
 NAMED: Final = ("coordinated", "indiscriminate", "one_sided")  # reasons that name users
@@ -28,7 +28,7 @@ class WeighingSettings:
     alike: float = 0.5  # of what two users saw and praised, how much both surely praised
     user_share: float = 0.01  # of all evidence that one user may give ...
     user_floor: int = 500  # ... but never fewer exposures than this
-    tenant_share: float = 1.0  # of all evidence that one tenant may give, where several do
+    tenant_share: float = 1.0  # of the evidence that remains, that one tenant may give
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Weighed(NamedTuple):
 
     table: pa.Table
     drops: pa.Table
-    reasons: pa.Table  # user_id, reason, group (null but for coordinated)
+    reasons: pa.Table  # user_id, tenant_id, reason, group (null but for coordinated)
 
 
 def weigh(
@@ -68,7 +68,9 @@ def weigh(
     settings = settings or WeighingSettings()
     table = conform(exposures, EXPOSURE, what="exposures")
     weight = table["weight"].to_numpy().astype(np.float64)
-    asked = ["user_id", "generation_id", "position", "pattern", "weight", "heldout"]
+    asked = [
+        "user_id", "tenant_id", "generation_id", "position", "pattern", "weight", "heldout",
+    ]  # fmt: skip
     believed = training_exposures(table.select(asked))
     voting_together = "coordinated" not in settings.keep
     given = weigh_rows(
@@ -99,10 +101,10 @@ def weigh_rows(
     weight: FloatArray,
     *,
     heldout: BoolArray,
-    sided: Sequence[str],
-    groups: Mapping[str, int],
+    sided: Sequence[User],
+    groups: Mapping[User, int],
     settings: WeighingSettings,
-    anything: Sequence[str] = (),
+    anything: Sequence[User] = (),
     times: FloatArray | float = 1.0,
 ) -> RowWeights:
     """Weigh rows of exposures down: all of one user and tenant alike.
@@ -119,7 +121,8 @@ def weigh_rows(
         times: (n,) exposures that each row stands for.
     """
     lost: dict[str, float] = {}
-    named: list[tuple[str, str, int | None]] = []
+    named: list[tuple[User, str, int | None]] = []
+    users, of_row = number_users(user, tenant)
 
     def scale(reason: str, factor: FloatArray) -> None:
         nonlocal weight
@@ -128,30 +131,32 @@ def weigh_rows(
 
     # Who follows a plan does not praise just anything, however much that is.
     planned = {*sided, *groups}
-    anything = [name for name in anything if name not in planned]
+    anything = [each for each in anything if each not in planned]
     for reason, who in (("one_sided", sided), ("indiscriminate", anything)):
         if reason not in settings.keep:
-            named += [(name, reason, None) for name in who]
-            inside = pc.is_in(user, value_set=pa.array(who, pa.string())).to_numpy()
-            scale(reason, np.where(inside, 0.0, 1.0))
+            named += [(each, reason, None) for each in who]
+            scale(reason, np.where(users.marked(who), 0.0, 1.0)[of_row])
     if "coordinated" not in settings.keep:
-        named += [(name, "coordinated", group) for name, group in groups.items()]
-        size = np.bincount(list(groups.values())) if groups else np.ones(1, dtype=np.int64)
-        names = pa.array(list(groups), pa.string())
-        at = pc.fill_null(pc.index_in(user, value_set=names), -1).to_numpy()
-        share = np.array([1.0 / size[group] for group in groups.values()] + [1.0])
-        scale("coordinated", share[at])
+        named += [(each, "coordinated", group) for each, group in groups.items()]
+        group = np.array(list(groups.values()), dtype=np.int64)
+        share = np.ones(len(users))
+        share[users.find(list(groups))] = 1.0 / np.bincount(group)[group]
+        scale("coordinated", share[of_row])
     if "user_cap" not in settings.keep:
         cap = max(settings.user_floor, settings.user_share * (weight * times).sum())
-        scale("user_cap", _capped(user, weight * times, cap))
-    several = pc.count_distinct(tenant).as_py() > 1
+        scale("user_cap", _capped(of_row, weight * times, cap))
+    several = len(users.tenants) > 1
     if "tenant_cap" not in settings.keep and several and settings.tenant_share < 1:
-        cap = settings.tenant_share * (weight * times).sum()
-        scale("tenant_cap", _capped(tenant, weight * times, cap))
+        owner = (users.code % len(users.tenants))[of_row]
+        evidence = np.where(heldout, 0.0, weight * times)
+        given = np.bincount(owner, weights=evidence, minlength=len(users.tenants))
+        cap = remaining_cap(given.astype(np.float64), settings.tenant_share)
+        scale("tenant_cap", _capped(owner, evidence, cap))
     counts = {reason: round(rows) for reason, rows in lost.items()}
     reasons = pa.table(
         {
-            "user_id": pa.array([name for name, _, _ in named], pa.string()),
+            "user_id": pa.array([each.user_id for each, _, _ in named], pa.string()),
+            "tenant_id": pa.array([each.tenant_id for each, _, _ in named], pa.string()),
             "reason": pa.array([reason for _, reason, _ in named], pa.string()),
             "group": pa.array([group for _, _, group in named], pa.int64()),
         }
@@ -159,12 +164,34 @@ def weigh_rows(
     return RowWeights(weight, drops_table("weighing", counts), reasons)
 
 
-def _capped(names: pa.ChunkedArray, weight: FloatArray, cap: float) -> FloatArray:
-    """Return the factor by which each row is scaled so that no name weighs more than *cap*."""
-    if len(names) == 0:
+def remaining_cap(total: FloatArray, share: float) -> float:
+    """Return the largest cap with which nobody gives more than *share* of what then remains.
+
+    The k who give most are cut to c, which is *share* of k times c and all that the others give.
+    Of n who give anything somebody gives 1 / n at least: under a smaller *share* all are cut to
+    what the least of them gives.
+
+    Args:
+        total: (n,) what each gives, >= 0.
+        share: in (0, 1).
+
+    Example:
+        >>> remaining_cap(np.array([900.0, 60.0, 40.0]), 0.5)
+        100.0
+    """
+    least = np.sort(total[total > 0])
+    most, rest = least[::-1], np.cumsum(least)[::-1]  # of the k-th, and of all from there on
+    for k in range(len(most)):
+        open_share = 1.0 - share * k
+        if open_share > 0 and most[k] * open_share <= share * rest[k]:
+            return float(share * rest[k] / open_share)
+    return float(most[-1]) if len(most) else 0.0
+
+
+def _capped(owner: IntArray, weight: FloatArray, cap: float) -> FloatArray:
+    """Return the factor by which each row is scaled so that no *owner* weighs more than *cap*."""
+    if len(owner) == 0:
         return np.ones(0)
-    coded = names.combine_chunks().dictionary_encode()
-    index = coded.indices.to_numpy()
-    total = np.bincount(index, weights=weight, minlength=len(coded.dictionary))
-    factor = np.minimum(1.0, cap / np.maximum(total, cap))
-    return factor[index].astype(np.float64)
+    total = np.bincount(owner, weights=weight)
+    factor = np.where(total > cap, cap / np.maximum(total, 1e-300), 1.0)
+    return factor[owner].astype(np.float64)

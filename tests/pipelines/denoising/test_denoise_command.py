@@ -206,22 +206,54 @@ def test_a_missing_path_and_an_out_that_is_a_file_are_one_sentence(flywheel, sma
     assert "does not exist" in err
 
 
+@pytest.mark.parametrize("limit", [[], ["--memory-limit", "16MB"], ["--all-pairs"]])
+def test_generations_under_different_skills_are_no_pair(flywheel, tmp_path, limit):
+    """Six say that g1 is better than g2, but their guidance differs; g2 and g3 share theirs."""
+    generations = pa.table(
+        {
+            "generation_id": ["g1", "g2", "g3"], "tenant_id": ["t"] * 3, "project_id": ["p"] * 3,
+            "prompt_id": ["q"] * 3, "model_release": ["r"] * 3, "modality": ["text"] * 3,
+            "skill_id": ["k1", "k2", "k2"],
+        }
+    )  # fmt: skip
+    rivals = ["g2"] * 6 + ["g3"] * 6
+    annotations = pa.table(
+        {
+            "annotation_id": [f"n{n}" for n in range(12)], "task_id": [f"k{n}" for n in range(12)],
+            "annotator_id": [f"a{n % 6}" for n in range(12)], "kind": ["comparison"] * 12,
+            "generation_id": ["g1"] * 6 + ["g2"] * 6, "other_generation_id": rivals,
+            "aspect": ["overall"] * 12, "value": [2.0] * 12,
+        }
+    )  # fmt: skip
+    tables = studio(prompts=1, shown=1)
+    tables.events = tables.events.slice(0, 0)
+    tables.generations, tables.annotations = generations, annotations
+    words = [*write_studio(tables, tmp_path), *limit, "--out", tmp_path / "o", "--json"]
+    code, out, _ = flywheel("denoise", *words)
+    assert code == 0
+    assert {"stage": "preferences", "reason": "other_skill", "rows": 2} in json.loads(out)["drops"]
+    pairs = pq.read_table(tmp_path / "o" / "pairs.parquet")
+    assert pairs.select(["chosen_id", "rejected_id"]).to_pylist() == [
+        {"chosen_id": "g2", "rejected_id": "g3"}
+    ]
+
+
 def test_one_tenant_gives_no_more_than_its_share(flywheel, tmp_path):
     tables = studio()
-    at = tables.events.schema.get_field_index("tenant_id")
-    big = [
-        "small" if user in ("u000", "u001") else "big"
-        for user in tables.events["user_id"].to_pylist()
-    ]
-    tables.events = tables.events.set_column(at, "tenant_id", pa.array(big))
+    for name in ("events", "generations"):
+        ids = getattr(tables, name)["generation_id"].to_pylist()
+        owner = pa.array(["small" if n < "g0008" else "big" for n in ids])
+        setattr(tables, name, changed(getattr(tables, name), "tenant_id", owner))
     words = [*write_studio(tables, tmp_path), "--out", tmp_path / "o", "--json"]
     code, out, _ = flywheel("denoise", *words, "--tenant-share", "0.5")
     assert code == 0
     [capped] = [row for row in json.loads(out)["drops"] if row["reason"] == "tenant_cap"]
     users = pq.read_table(tmp_path / "o" / "users.parquet")
-    shown = sum(n for n in users["exposures"].to_pylist() if n)
-    # The cap is a share of what there was, whatever the others give.
-    assert 0 < capped["rows"] < shown / 2
+    given = {"big": 0.0, "small": 0.0}
+    for row in users.to_pylist():
+        given[row["tenant_id"]] += row["exposures"] * row["weight"]
+    assert given["big"] == pytest.approx(given["small"]), "half of what remains, not of all"
+    assert capped["rows"] == 2000 - 2 * round(given["small"])
     code, _, err = flywheel("denoise", *words, "--tenant-share", "0")
     assert code == MISTAKE
     assert "tenant_share is 0.0" in err

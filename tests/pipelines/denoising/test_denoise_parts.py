@@ -17,7 +17,7 @@ from pipelines.denoising import DenoiseSettings, denoise, preview_denoise
 from pipelines.denoising.bins import MemoryPlan
 from pipelines.preferences import click_model, firmness, intent, sampling
 from pipelines.preferences.partitions import count_in_shards
-from pipelines.signals import ExposureSettings
+from pipelines.signals import ExposureSettings, WeighingSettings
 
 LIMIT = 16_000_000
 
@@ -31,11 +31,20 @@ def tiny_parts(monkeypatch):
 
 
 def messy(seed=0):
-    """A studio with copies, ids used twice, strangers, bots, two tenants, and two releases."""
+    """A studio with copies, ids used twice, strangers, bots, two tenants, and two releases.
+
+    Both tenants name their users alike, the second also its events as the first does.
+    """
     w = studio(prompts=25, users=30, shown=3000, golden=25, seed=seed)
     rng = np.random.default_rng(seed)
     rows = w.events
-    rows = changed(rows, "tenant_id", [f"t{n}" for n in rng.integers(0, 2, rows.num_rows)])
+    owner = np.array([int(name[1:]) // 4 % 2 for name in rows["generation_id"].to_pylist()])
+    acting = np.where(rng.random(rows.num_rows) < 0.05, 1 - owner, owner)
+    number = np.zeros(rows.num_rows, dtype=np.int64)
+    for n in (0, 1):
+        number[acting == n] = np.arange((acting == n).sum())
+    rows = changed(rows, "tenant_id", [f"t{n}" for n in acting])
+    rows = changed(rows, "event_id", [f"e{n:06d}" for n in number])
     again = rows.slice(0, 400)
     used_twice = changed(rows.slice(400, 50), "event_id", again["event_id"].slice(0, 50))
     strange = changed(rows.slice(500, 40), "generation_id", ["nowhere"] * 40)
@@ -50,6 +59,7 @@ def messy(seed=0):
     w.events = pa.concat_tables([rows, again, used_twice, strange, tidy, bot, likes])
     count = w.generations.num_rows
     w.generations = changed(w.generations, "model_release", [f"r{n % 2}" for n in range(count)])
+    w.generations = changed(w.generations, "tenant_id", [f"t{n // 4 % 2}" for n in range(count)])
     return w
 
 
@@ -81,7 +91,10 @@ def test_parts_on_disk_give_the_pairs_of_one_table_in_memory(
     monkeypatch.setattr(firmness, "PLENTY", plenty)  # below it, firmness is tried in memory
     monkeypatch.setattr(sampling, "MOST", most)  # above it, a fit begins on a sample
     w = messy()
-    settings = DenoiseSettings(all_pairs=every, signals=ExposureSettings(heldout_users=heldout))
+    settings = DenoiseSettings(
+        all_pairs=every, signals=ExposureSettings(heldout_users=heldout),
+        weighing=WeighingSettings(tenant_share=0.3 if every else 1.0),
+    )  # fmt: skip
     whole = denoise(w.events, w.generations, w.annotations, gold=w.gold, settings=settings)
     parted = denoise(
         w.events, w.generations, w.annotations, gold=w.gold,
@@ -93,9 +106,9 @@ def test_parts_on_disk_give_the_pairs_of_one_table_in_memory(
     np.testing.assert_allclose(parted.fit.posterior, whole.fit.posterior, rtol=0, atol=1e-9)
     drops = [("stage", "ascending"), ("reason", "ascending")]
     assert parted.drops.sort_by(drops) == whole.drops.sort_by(drops)
-    assert {"bot", "duplicate_event", "unknown_generation", "not_a_signal"} <= set(
-        parted.drops["reason"].to_pylist()
-    )
+    assert {
+        "bot", "duplicate_event", "unknown_generation", "not_a_signal", "other_tenant",
+    } <= set(parted.drops["reason"].to_pylist())  # fmt: skip
     assert parted.figures["cohorts"] == whole.figures["cohorts"]
     assert parted.figures["rows"] == whole.figures["rows"]
 

@@ -77,8 +77,9 @@ def messy():
     twice = changed(rows.slice(0, 40), "event_id", rows["event_id"].slice(40, 40))
     strange = changed(more.slice(0, 20), "generation_id", ["nowhere"] * 20)
     strange = changed(strange, "event_id", [f"x{n}" for n in range(20)])
+    foreign = changed(rows.slice(0, 200), "tenant_id", ["t1"] * 200)  # under the same ids
     more = changed(more, "position", pa.array([None, *range(1, more.num_rows)], pa.int32()))
-    w.events = pa.concat_tables([rows, more, rows.slice(0, 90), twice, strange])
+    w.events = pa.concat_tables([rows, more, rows.slice(0, 90), twice, strange, foreign])
     prompt, names = [n // 4 for n in range(40)], w.generations["generation_id"].to_pylist()
     two = [(a, b) for a in range(40) for b in range(a + 1, 40) if prompt[a] == prompt[b]]
     chance = np.round(0.5 + 0.5 * rng.random(len(two)), 1)  # many draws
@@ -107,6 +108,7 @@ def test_every_linear_pass_gives_the_same_rows_on_both_engines(spark):
     dropped |= set(here["drops of pairs"]["reason"].to_pylist())
     assert dropped >= {
         "duplicate_event", "unknown_generation", "unknown_kind", "not_a_signal", "prompt_cap",
+        "other_tenant",
         "edit_without_value", "undecided", "no_evidence", "unknown_prompt",
     }  # fmt: skip
     assert {name: rows.num_rows for name, rows in there.items()} == {

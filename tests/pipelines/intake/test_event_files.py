@@ -254,6 +254,25 @@ def test_a_header_that_repeats_a_name_is_refused(tmp_path: Path) -> None:
         read_events(file)
 
 
+def test_a_first_row_that_stands_for_the_header_is_never_printed(tmp_path: Path) -> None:
+    """Without a header the first row is taken for one, and somebody's values may repeat."""
+    file = write_csv(tmp_path / "e.csv", [row(user_id="my secret", session_id="my secret")])
+    file.write_text(file.read_text().partition("\n")[2])
+    with pytest.raises(ContractError, match="repeats 3 names that are no event's") as error:
+        read_events(file)
+    assert "secret" not in _one_sentence(error)
+    assert "t_1" not in _one_sentence(error)
+
+
+def test_a_repeated_column_that_nobody_asked_for_is_counted_beside_one_that_is_named(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "e.csv"
+    file.write_text("kind,note,kind,note,other\n1,2,3,4,5\n")
+    with pytest.raises(ContractError, match="repeats kind, 1 name that is no event's; name"):
+        read_events(file)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -301,3 +320,18 @@ def test_a_parquet_that_unpacks_beyond_the_cap_is_refused(tmp_path: Path) -> Non
     cap = IntakeLimits(file_bytes=file.stat().st_size + 1)
     with pytest.raises(FlywheelError, match="unpacks to"):
         read_events(file, limits=cap)
+
+
+def test_a_parquet_that_says_it_is_small_is_measured_as_it_unpacks(tmp_path: Path) -> None:
+    """One value, stored once and named by 100,000 rows: 1 kB each, and 20 kB of file."""
+    rows = pa.Table.from_pylist([row(user_id="u" * 1000)]).take(pa.array([0] * 100_000))
+    pq.write_table(rows, tmp_path / "e.parquet")
+    size = (tmp_path / "e.parquet").stat().st_size
+    meta = pq.ParquetFile(tmp_path / "e.parquet").metadata
+    assert size < 30_000
+    assert meta.row_group(0).total_byte_size < 30_000
+    with pytest.raises(FlywheelError, match="more than the 1,000,000 bytes allowed; split it") as e:
+        read_events(tmp_path / "e.parquet", limits=IntakeLimits(file_bytes=1_000_000))
+    _one_sentence(e)
+    whole = IntakeLimits(file_bytes=200_000_000)
+    assert read_events(tmp_path / "e.parquet", limits=whole).num_rows == 100_000

@@ -91,6 +91,26 @@ def test_other_files_and_large_ones_are_not_opened(tmp_path):
         read_skills(written(tmp_path, "PAR", "skills.parquet"), now=NOW)
 
 
+def test_a_parquet_of_too_many_or_too_long_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    long = table(row(text="x" * 100_000)).take(pa.array([0] * 1000))  # 100 MB, stored once
+    file = tmp_path / "skills.parquet"
+    pq.write_table(long, file)
+    assert file.stat().st_size < MAX_BYTES
+    with pytest.raises(ContractError, match="unpacks to more than the 16,777,216 bytes allowed"):
+        read_skills(file, now=NOW)
+    pq.write_table(table(row()).take(pa.array([0] * 1001)), file)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", None)
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    with pytest.raises(ContractError, match="holds 1,001, at most 1,000 are allowed"):
+        read_skills(file, now=NOW)
+
+
+def test_brackets_in_brackets_are_one_sentence(tmp_path):
+    with pytest.raises(ContractError, match="is not valid TOML; a skill has") as refused:
+        read_skills(written(tmp_path, "a = " + "[" * 5000), now=NOW)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_digest_that_is_not_the_texts_is_refused(tmp_path):
     pq.write_table(table(row(digest="0" * 64)), tmp_path / "skills.parquet")
     with pytest.raises(ContractError, match=r"digest that is not their text's.*\(hats\)"):

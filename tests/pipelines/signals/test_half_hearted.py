@@ -77,7 +77,7 @@ def test_a_group_that_follows_half_of_the_time_is_found():
     rng = np.random.default_rng(1)
     table = both(people(rng, users=250), told(rng))
     found = find_groups(table)
-    assert set(found) <= {f"x{n}" for n in range(8)}
+    assert set(found) <= {(f"x{n}", "t") for n in range(8)}
     assert len(found) >= 7
     assert len(set(found.values())) == 1
     weighed = weigh(table, generations())
@@ -97,7 +97,7 @@ def test_a_group_does_not_hide_by_liking_what_everybody_likes(monkeypatch, cover
     liked = np.tile(np.arange(len(seen[0])) < 12 + cover, 6)
     names = np.repeat([f"x{n}" for n in range(6)], len(seen[0]))
     found = find_groups(both(crowd, (names, np.concatenate(seen), liked, np.zeros(len(liked)))))
-    assert {f"x{n}" for n in range(6)} <= set(found)
+    assert {(f"x{n}", "t") for n in range(6)} <= set(found)
     assert len(found) <= 6 + 1
 
 
@@ -133,7 +133,7 @@ def test_who_praises_half_of_one_release_and_nothing_else_is_one_sided():
     rng = np.random.default_rng(3)
     item = np.arange(80)
     sided = (np.full(80, "b0"), item, (item % 2 == 1) & (rng.random(80) < 0.5), np.zeros(80))
-    assert find_one_sided(both(people(rng), sided), generations()) == ["b0"]
+    assert find_one_sided(both(people(rng), sided), generations()) == [("b0", "t")]
 
 
 def test_whoever_prefers_the_release_that_everybody_prefers_is_not_one_sided():
@@ -162,10 +162,10 @@ def test_who_likes_half_of_everything_whatever_it_is_counts_for_nothing():
     item = rng.choice(ITEMS, 100, replace=False)
     bot = (np.full(100, "bot"), item, rng.random(100) < 0.5, np.tile(np.arange(4), 25))
     table = both(people(rng, each=120), bot)
-    assert find_indiscriminate(table) == ["bot"]
+    assert find_indiscriminate(table) == [("bot", "t")]
     weighed = weigh(table, generations())
     assert weighed.reasons.to_pylist() == [
-        {"user_id": "bot", "reason": "indiscriminate", "group": None}
+        {"user_id": "bot", "tenant_id": "t", "reason": "indiscriminate", "group": None}
     ]
     assert drop_counts(weighed.drops) == {"indiscriminate": 100}
     kept = weigh(table, generations(), settings=WeighingSettings(keep=("indiscriminate",)))

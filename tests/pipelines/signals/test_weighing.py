@@ -3,11 +3,14 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_contracts.errors import ContractError
 from pipelines.signals import EXPOSURE, SIGNAL_NAMES, WeighingSettings, drop_counts, weigh
 from pipelines.signals.coordination import find_groups
 from pipelines.signals.one_sided import find_one_sided
+from pipelines.signals.weighing import remaining_cap
 
 LIKE = 1 << SIGNAL_NAMES.index("like")
 
@@ -65,7 +68,7 @@ def group(rng, *, members=4, told=20):
 def test_a_group_told_what_to_praise_is_found_and_counts_as_one():
     rng = np.random.default_rng(1)
     table = shown(crowd(rng) + group(rng))
-    assert find_groups(table) == {"x0": 0, "x1": 0, "x2": 0, "x3": 0}
+    assert find_groups(table) == {(f"x{n}", "t"): 0 for n in range(4)}
     weighed = weigh(table, generations())
     weight = weighed.table["weight"].to_numpy()
     inside = np.array([u.startswith("x") for u in table["user_id"].to_pylist()])
@@ -97,16 +100,18 @@ def test_who_praises_one_release_alone_counts_for_nothing():
     sided = [("b0", n, n % 2 == 1) for n in range(40)]
     leaning = [("b1", n, bool(rng.random() < (0.7 if n % 2 else 0.25))) for n in range(40)]
     table = shown(crowd(rng) + sided + leaning)
-    assert find_one_sided(table, generations()) == ["b0"]
+    assert find_one_sided(table, generations()) == [("b0", "t")]
     weighed = weigh(table, generations())
-    assert weighed.reasons.to_pylist() == [{"user_id": "b0", "reason": "one_sided", "group": None}]
+    assert weighed.reasons.to_pylist() == [
+        {"user_id": "b0", "tenant_id": "t", "reason": "one_sided", "group": None}
+    ]
     assert drop_counts(weighed.drops) == {"one_sided": 40}
     assert find_one_sided(table, generations().drop_columns(["model_release"])) == []
     names = generations()["model_release"].to_pylist()
     nameless = pa.array([name if name == "r0" else None for name in names], pa.string())
     place = generations().column_names.index("model_release")
     unnamed = generations().set_column(place, "model_release", nameless)
-    assert find_one_sided(table, unnamed) == ["b0"], "what has no release is one of its own"
+    assert find_one_sided(table, unnamed) == [("b0", "t")], "what has no release is one of its own"
 
 
 def test_nobody_gives_more_than_the_cap():
@@ -136,8 +141,54 @@ def test_one_tenant_does_not_drown_the_others():
     table = table.set_column(at, "tenant_id", pa.array(tenant))
     weighed = weigh(table, generations(), settings=WeighingSettings(tenant_share=0.5))
     weight = weighed.table["weight"].to_numpy()
-    assert weight[np.array(tenant) == "big"].sum() == pytest.approx(200)
+    assert weight[np.array(tenant) == "big"].sum() == pytest.approx(40)
     assert weight[np.array(tenant) == "small"].sum() == pytest.approx(40)
+    assert drop_counts(weighed.drops) == {"tenant_cap": 320}
+
+
+def test_held_out_rows_are_no_evidence_that_a_tenant_gives():
+    """All but 40 rows of "big" are held out, so it gives no more than "small" does."""
+    rng = np.random.default_rng(7)
+    table = shown(crowd(rng, users=10))
+    tenant = ["big" if n >= 40 else "small" for n in range(table.num_rows)]
+    for name, values in (("tenant_id", tenant), ("heldout", [n >= 80 for n in range(400)])):
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, pa.array(values))
+    weighed = weigh(table, generations(), settings=WeighingSettings(tenant_share=0.5))
+    np.testing.assert_allclose(weighed.table["weight"].to_numpy(), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("gives", "share", "cap"),
+    [
+        ([900.0, 100.0], 0.5, 100.0),
+        ([600.0, 300.0, 100.0], 0.5, 400.0),  # 400 of 400 + 300 + 100
+        ([800.0, 700.0, 100.0, 100.0], 0.4, 400.0),  # 400 of 2 * 400 + 200
+        ([50.0, 50.0], 0.5, 50.0),
+        ([900.0, 60.0, 40.0], 0.2, 40.0),  # three cannot give a fifth each: all give the same
+        ([900.0, 60.0, 0.0], 0.2, 60.0),  # who gives nothing is nobody
+        ([900.0, 0.0], 0.5, 900.0),
+        ([], 0.5, 0.0),
+    ],
+)
+def test_a_cap_is_a_share_of_what_remains_by_hand(gives, share, cap):
+    assert remaining_cap(np.array(gives), share) == pytest.approx(cap)
+    assert remaining_cap(np.array(gives[::-1]), share) == pytest.approx(cap)
+
+
+@given(
+    gives=st.lists(st.just(0.0) | st.floats(1e-6, 1e7), min_size=1, max_size=12),
+    share=st.floats(0.01, 0.99),
+)
+def test_no_tenant_gives_more_than_its_share_of_what_remains(gives, share):
+    """And the cap is the largest: where it takes anything, somebody stands at the share."""
+    total = np.array(gives)
+    left = np.minimum(total, remaining_cap(total, share))
+    some = int((total > 0).sum())
+    reached = left.max() / max(left.sum(), 1e-300)
+    possible = max(share, 1 / max(some, 1))
+    assert reached <= possible * (1 + 1e-9)
+    assert (left == total).all() or reached == pytest.approx(possible)
 
 
 def test_nothing_in_nothing_out_and_unknown_reasons_are_refused():
