@@ -38,6 +38,7 @@ class AspectChanges(TrainingChanges):
     standard_answers: int | None = None
     members: int | None = None
     lower_bound: float | None = None
+    other_prompts: int | None = None
     heat_answers: int | None = None
     score_batch_size: int | None = None
     resamples: int | None = None
