@@ -14,6 +14,7 @@ from reward_models.preferences import FloatArray
 from reward_models.ties import NARROWEST, outcome_chances
 
 _TINY: Final = 1e-12  # keeps a chance of 0 from being an error
+_FLATTEST: Final = 1e-3  # log-odds of the usual lead of a model that ranks worse than chance
 _PSEUDO: Final = 2.0  # pairs of even odds, so that perfect separation still gives a finite slope
 
 
@@ -87,10 +88,9 @@ def fit_aspect_calibration(
     usual = float(np.sqrt((nats**2).mean()))  # 0: nothing to tell apart
 
     def parts(theta: FloatArray) -> tuple[float, float, float, float]:
-        slope = np.exp(np.clip(theta[0], -7, 7)) / spread
-        wide = NARROWEST + np.exp(np.clip(theta[1], -12, 4)) if ties else NARROWEST
-        told = max(float(theta[3]), 0.0) / usual if usual > 0 else 0.0
-        return float(slope), float(wide), float(theta[2]) if has_length else 0.0, told
+        wide = NARROWEST + np.exp(theta[1]) if ties else NARROWEST
+        told = float(theta[3]) / usual if usual > 0 else 0.0
+        return float(theta[0]) / spread, float(wide), float(theta[2]) if has_length else 0.0, told
 
     sure = (1 + np.minimum(weight, 1.0)) / 2
 
@@ -104,8 +104,15 @@ def fit_aspect_calibration(
         even = sum(log_expit(lead) + log_expit(-lead) for lead in (slope * spread, told * usual))
         return float(-said.sum() - _PSEUDO / 2 * even + 0.5 * theta[2] ** 2)
 
-    found = minimize(loss, np.array([0.0, np.log(0.3), 0.0, 0.0]), method="Nelder-Mead",
-                     options={"maxiter": 1200, "xatol": 1e-4, "fatol": 1e-7})  # fmt: skip
+    # From both ends of what may carry the lead: scores alone, and information as much.
+    found = min(
+        (
+            minimize(loss, np.array([1.0, np.log(0.3), 0.0, begin]), method="L-BFGS-B",
+                     bounds=[(_FLATTEST, 1e3), (-12, 4), (None, None), (0, 1e3)])
+            for begin in (0.0, 1.0)
+        ),
+        key=lambda tried: float(tried.fun),
+    )  # fmt: skip
     slope, wide, length, told = parts(found.x)
     return AspectCalibration(
         slope=slope, width=wide, centre=centre, length=length, information=told,

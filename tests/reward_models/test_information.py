@@ -130,3 +130,17 @@ def test_what_a_nat_is_worth_is_learned_and_never_flipped(worth, found):
     fitted = fit_aspect_calibration(margin, 0 * margin, masses, ones, informed=nats)
     assert fitted.information == pytest.approx(found, abs=0.01)
     assert fitted.slope > 0.2
+
+
+@pytest.mark.parametrize("seed", [2, 29, 30])
+def test_a_slope_is_found_beside_information_that_says_more(seed):
+    """Labels that are surer than their weights say; a search from one end left 2 and 29 at 0."""
+    rng = np.random.default_rng(seed)
+    raw, own = rng.normal(size=(2, 2500))
+    nats = 14 * own
+    turn = np.where(rng.random(2500) < 1 / (1 + np.exp(-0.78 * raw - 0.45 * nats)), 1.0, -1.0)
+    masses = np.stack([np.ones(2500), np.zeros(2500)], 1)
+    weight = rng.uniform(0.3, 1, 2500)
+    fitted = fit_aspect_calibration(raw * turn, 0 * raw, masses, weight, informed=nats * turn)
+    assert fitted.slope > 0.5
+    assert fitted.information > 0.4
