@@ -38,11 +38,7 @@ class StoredClicks(ClickTable):
     def in_memory(self) -> ClickTable:
         """Read the one run there is."""
         (part,) = self.parts()
-        return ClickTable(
-            shown=part.shown, bits=self.bits, slot=self.slot, slot_names=self.slot_names,
-            slot_prior=self.slot_prior, slot_fixed=self.slot_fixed, users=self.users,
-            tenants=self.tenants, trusted=self.trusted,
-        )  # fmt: skip
+        return self.holding(part.shown, self.trusted)
 
     @property
     def size(self) -> int:

@@ -65,6 +65,14 @@ class ClickTable:
         """Give every item once, in one part or in several."""
         yield Part(slice(None), self.shown)
 
+    def holding(self, shown: Shown, trusted: FloatArray) -> "ClickTable":
+        """Return a table in memory of other exposures by the same users, under the same keys."""
+        return ClickTable(
+            shown=shown, bits=self.bits, slot=self.slot, slot_names=self.slot_names,
+            slot_prior=self.slot_prior, slot_fixed=self.slot_fixed, users=self.users,
+            tenants=self.tenants, trusted=trusted,
+        )  # fmt: skip
+
     def shards(self, count: int) -> tuple[Shard, ...]:
         """Split the exposures into at most *count* shards, which other processes may hold."""
         return split_shown(self.shown, count)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines.preferences.channels import Channel
 from pipelines.preferences.click_table import ClickTable
-from pipelines.preferences.kernel import FloatArray, IntArray, Shown, rows_of
+from pipelines.preferences.kernel import FloatArray, IntArray, rows_of
 from pipelines.signals.signal_table import BoolArray
 
 MOST: Final = 1_000_000  # exposures of a sample; a table that has no more is its own
@@ -54,23 +54,11 @@ def _some(table: ClickTable, drawn: BoolArray) -> ClickTable:
         columns.append((item[mine], shown.user[mine], shown.key[mine], shown.weight[mine]))
     item, user, key, weight = (np.concatenate(parts) for parts in zip(*columns, strict=True))
     order = np.argsort(item, kind="stable")
-    shown = Shown(
+    shown = table.shown._replace(
         start=np.searchsorted(item[order], np.arange(len(drawn) + 1)).astype(np.int64),
         user=user[order],
         key=key[order],
         weight=weight[order],
-        signal_start=table.shown.signal_start,
-        signal=table.shown.signal,
     )
     trusted = np.bincount(shown.user, weights=shown.weight, minlength=len(table.users)) > 0
-    return ClickTable(
-        shown=shown,
-        bits=table.bits,
-        slot=table.slot,
-        slot_names=table.slot_names,
-        slot_prior=table.slot_prior,
-        slot_fixed=table.slot_fixed,
-        users=table.users,
-        tenants=table.tenants,
-        trusted=trusted.astype(np.float64),
-    )
+    return table.holding(shown, trusted.astype(np.float64))
