@@ -56,21 +56,26 @@ class PersonTrace:
 
     events: int
     answers: int
+    tenants: tuple[str, ...]  # whose user that is, sorted; one user_id of two is two users
     snapshots: tuple[SnapshotTrace, ...]
     models: tuple[ModelTrace, ...]  # all of the zone, parents first
 
 
-def trace_person(stores: Stores, person: str) -> PersonTrace:
+def trace_person(stores: Stores, person: str, *, tenant: str | None = None) -> PersonTrace:
     """Follow a user's events and an annotator's answers to every checkpoint of the zone.
+
+    Pairs name events by id, without a tenant: where two tenants use one event id, a pair that
+    rests on either counts for both.
 
     Args:
         stores: of the zone.
         person: a user id or an annotator id.
+        tenant: whose user; None: every tenant's who has that id. Annotators belong to none.
 
     Raises:
         FlywheelError: the zone knows no event and no answer of *person*.
     """
-    events = _ids(stores, "events", "event_id", "user_id", person)
+    events, tenants = _events(stores, person, tenant)
     answers = _ids(stores, "annotations", "annotation_id", "annotator_id", person)
     if not len(events) and not len(answers):
         raise FlywheelError(
@@ -85,6 +90,7 @@ def trace_person(stores: Stores, person: str) -> PersonTrace:
     return PersonTrace(
         events=len(events),
         answers=len(answers),
+        tenants=tenants,
         snapshots=tuple(snapshots),
         models=trace_models(stores, samples),
     )
@@ -102,6 +108,18 @@ def trace_models(stores: Stores, samples: Mapping[str, frozenset[str]]) -> tuple
     for checkpoint in _parents_first(stores):
         models[checkpoint] = _model(stores, checkpoint, samples, models, stands)
     return tuple(models.values())
+
+
+def _events(stores: Stores, person: str, tenant: str | None) -> tuple[pa.Array, tuple[str, ...]]:
+    """Return the ids of a user's events, and the tenants whose user that is."""
+    if "events" not in stores.append.names():
+        return pa.array([], pa.string()), ()
+    rows = stores.append.read("events", columns=["event_id", "user_id", "tenant_id"])
+    mine = rows.filter(pc.equal(rows["user_id"], person))
+    if tenant is not None:
+        mine = mine.filter(pc.equal(mine["tenant_id"], tenant))
+    tenants = tuple(sorted(set(mine["tenant_id"].to_pylist())))
+    return pa.array(mine["event_id"].to_pylist(), pa.string()), tenants
 
 
 def _ids(stores: Stores, table: str, column: str, owner: str, person: str) -> pa.Array:

@@ -17,6 +17,9 @@ def audit(
         str, typer.Argument(help="A user id or an annotator id; or what --generation says.")
     ],
     root: Root = Path(".flywheel/demo/ours-7"),
+    tenant: Annotated[
+        str | None, typer.Option(help="Whose user; by default every tenant's who has that id.")
+    ] = None,
     generation: Annotated[
         bool,
         typer.Option("--generation", help="The id is a generation's: say also how it was made."),
@@ -43,16 +46,19 @@ def audit(
     from pipelines.releasing import opened_zone
 
     if generation:
+        if tenant is not None:
+            raise FlywheelError("a generation has one tenant, which is told; leave --tenant out")
         if html is not None:
             raise FlywheelError("a page is made of a person's audit alone; leave --html out")
         _audit_generation(person, root, as_json=as_json)
         return
-    found = trace_person(opened_zone(root), person)
+    found = trace_person(opened_zone(root), person, tenant=tenant)
     if html is not None:
         write_page(html, found, person=person, zone=root.absolute().name, at=datetime.now(UTC))
     learned = [model for model in found.models if model.learned]
     lines = [
         f"{person}: {spaced(found.events)} events, {spaced(found.answers)} answers",
+        *_several(found.tenants),
         "",
         *_learned(found.snapshots, found.models, what="this person"),
     ]
@@ -60,6 +66,13 @@ def audit(
         lines += ["", f"page: {html}"]
     told = asdict(found) | {"learned": [model.checkpoint for model in learned]}
     reply({"person": person} | told, lines, as_json=as_json)
+
+
+def _several(tenants: Sequence[str]) -> list[str]:
+    if len(tenants) < 2:
+        return []
+    return [f"look first: users of {len(tenants)} tenants ({', '.join(tenants)}) have this id, all "
+            "of whom are counted; --tenant names one"]  # fmt: skip
 
 
 def _audit_generation(name: str, root: Path, *, as_json: bool) -> None:

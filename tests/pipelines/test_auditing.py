@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
 from data_contracts.errors import FlywheelError
@@ -87,6 +88,41 @@ def test_a_held_out_user_is_in_no_model(stores):
     assert not any(model.learned for model in found.models)
 
 
+def test_namesakes_of_two_tenants_are_told_and_told_apart(
+    stores, nano_wheel, monkeypatch, tmp_path, capsys
+):
+    """Every other event of one user becomes that of another tenant's user of the same id."""
+    person, _ = busiest(stores, "events", "event_id", "user_id")
+    real = type(stores.append).read
+
+    def read(tables, name, columns=None):
+        rows = real(tables, name, columns=columns)
+        if name != "events" or "tenant_id" not in rows.column_names:
+            return rows
+        whose = [("acme", "globex")[n % 2] for n in range(rows.num_rows)]
+        at = rows.schema.get_field_index("tenant_id")
+        return rows.set_column(at, "tenant_id", pa.array(whose))
+
+    monkeypatch.setattr(type(stores.append), "read", read)
+    both = trace_person(stores, person)
+    apart = [trace_person(stores, person, tenant=name) for name in ("acme", "globex")]
+    assert both.tenants == ("acme", "globex")
+    assert [each.tenants for each in apart] == [("acme",), ("globex",)]
+    assert sum(each.events for each in apart) == both.events
+    assert all(each.events for each in apart)
+    with pytest.raises(FlywheelError, match="knows no event"):
+        trace_person(stores, person, tenant="initech")
+    page = tmp_path / "page.html"
+    words = ["audit", person, "--root", str(nano_wheel), "--html", str(page)]
+    assert flywheel(words) == 0
+    assert "users of 2 tenants (acme, globex) have this id" in capsys.readouterr().out
+    assert "Users of 2 tenants have this id" in page.read_text("utf-8")
+    assert flywheel([*words, "--tenant", "acme"]) == 0
+    assert "look first" not in capsys.readouterr().out
+    assert "A user of tenant acme" in page.read_text("utf-8")
+    assert flywheel([*words[:-2], "--generation", "--tenant", "acme"]) == MISTAKE
+
+
 def test_an_unknown_person_is_one_sentence(stores, nano_wheel, capsys):
     with pytest.raises(FlywheelError, match="knows no event and no answer of nobody"):
         trace_person(stores, "nobody")
@@ -119,7 +155,7 @@ def test_the_page_says_the_same_and_loads_nothing(stores, nano_wheel, tmp_path, 
 
 def test_a_name_with_markup_is_only_text(tmp_path):
     """Ids come from outside; one that holds a tag must not become one."""
-    nobody = PersonTrace(events=1, answers=0, snapshots=(), models=())
+    nobody = PersonTrace(events=1, answers=0, tenants=(), snapshots=(), models=())
     write_page(tmp_path / "p.html", nobody, person="<script>x</script>", zone="z", at=AT)
     page = (tmp_path / "p.html").read_text("utf-8")
     assert "<script>" not in page
