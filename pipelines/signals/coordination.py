@@ -27,7 +27,7 @@ PARTNERS: Final = 2  # near-identical others from which a user belongs to a grou
 CROWDED: Final = 400  # praised by more than this, a generation tells nothing of who is together
 BY_CHANCE: Final = 4.0  # partners that each user may find by chance; a group knits four together
 UNLIKELY: Final = 0.01  # chance of a pair's overlap, at most, however few users there are
-PAIRS_AT_ONCE: Final = 2_000_000  # compared at a time: some 200 MB
+PAIRS_AT_ONCE: Final = 1_000_000  # compared at a time: some 100 MB
 LIFT: Final = 2.0  # times as much praise in common as expected, at least
 
 
