@@ -29,6 +29,7 @@ class _Member(NamedTuple):
 
     generation: str
     modality: str
+    tenant: str | None
     skill: str | None
 
 
@@ -48,8 +49,9 @@ def choose_tasks(
     certain generations are compared. A question keeps its task_id whenever it is asked.
 
     Args:
-        generations: generation_id, prompt_id, modality; skill_id where there are skills: only
-            answers under one skill are compared.
+        generations: generation_id, prompt_id, modality; tenant_id where there are several, and
+            skill_id where there are skills: only answers of one tenant under one skill are
+            compared.
         uncertainty: generation_id, uncertainty (higher is less certain) from the previous turn;
             None in the first. Generations it does not know count as the least certain.
         budget: tasks at most; a prompt that does not fit ends the queue.
@@ -70,13 +72,15 @@ def choose_tasks(
     doubt = _doubts(uncertainty)
     unknown = max(doubt.values(), default=0.0) + 1.0
     by_prompt: dict[str, list[_Member]] = {}
-    known = [n for n in ("prompt_id", "generation_id", "modality", "skill_id")
+    known = [n for n in ("prompt_id", "generation_id", "modality", "tenant_id", "skill_id")
              if n in generations.column_names]  # fmt: skip
     rows = generations.select(known).sort_by(
         [("prompt_id", "ascending"), ("generation_id", "ascending")]
     )
     for row in rows.to_pylist():
-        member = _Member(row["generation_id"], row["modality"], row.get("skill_id"))
+        member = _Member(
+            row["generation_id"], row["modality"], row.get("tenant_id"), row.get("skill_id")
+        )
         by_prompt.setdefault(row["prompt_id"], []).append(member)
     prompts = list(by_prompt)
     unsure = np.array(
@@ -121,14 +125,14 @@ def _ask(
 ) -> list[dict[str, str | None]]:
     tasks = [
         task_row("rating", prompt, generation, None, aspect.name)
-        for generation, modality, _ in members
+        for generation, modality, *_ in members
         for aspect in ASPECT_TABLE
         if modality in aspect.modalities and (aspects is None or aspect.name in aspects)
     ]
     ranked = sorted(members, key=lambda m: (-doubt.get(m.generation, unknown), m.generation))
-    under: dict[str | None, list[str]] = {}
+    under: dict[tuple[str | None, str | None], list[str]] = {}
     for member in ranked:
-        under.setdefault(member.skill, []).append(member.generation)
+        under.setdefault((member.tenant, member.skill), []).append(member.generation)
     duels = [
         duel
         for names in under.values()

@@ -8,12 +8,10 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
+from annotation.server.birth import birth
 
 POOL: Final = "gpu"  # what trains or samples claims it, with a GPU or without
 PROCESS_TAG: Final = "flywheel/process"
-_PROCESSES: Final = Path("/proc")
-_BOOT: Final = _PROCESSES / "sys/kernel/random/boot_id"
 _CONFIGURATION: Final = f"""\
 # Written by flywheel; yours to change. Nothing is sent anywhere.
 telemetry:
@@ -44,7 +42,7 @@ def dagster_home(root: Path) -> Path:
 
 def process_tag() -> dict[str, str]:
     """Return the run tag that says which process this is, beyond the reuse of its number."""
-    return {PROCESS_TAG: f"{os.getpid()} {_birth(os.getpid())}"}
+    return {PROCESS_TAG: f"{os.getpid()} {birth(os.getpid())}"}
 
 
 def free_dead_runs(instance: Any) -> list[str]:
@@ -82,28 +80,5 @@ def holder(instance: Any, *, besides: str) -> str | None:
 def _is_gone(told: str | None) -> bool:
     if told is None:
         return False
-    number, _, birth = told.partition(" ")
-    return _birth(int(number)) != birth
-
-
-def _birth(number: int) -> str | None:
-    """Return when the process was born, in words that no other process with its number shares.
-
-    Clock ticks since this boot, and which boot: psutil's seconds since 1970 move with every step of
-    the clock. None: there is no such process.
-
-    Source:
-        proc_pid_stat(5), field 22 "starttime"; proc_sys_kernel(5).
-    """
-    if not _BOOT.is_file():  # not Linux
-        try:
-            return str(psutil.Process(number).create_time())
-        except psutil.NoSuchProcess:
-            return None
-    try:
-        stat = (_PROCESSES / str(number) / "stat").read_text("utf-8", "replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The program's name, in brackets, may hold blanks and brackets; field 3 follows it.
-    ticks = stat.rpartition(")")[2].split()[19]
-    return f"{ticks} {_BOOT.read_text('ascii').strip()}"
+    number, _, born = told.partition(" ")
+    return birth(int(number)) != born

@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import psutil
 
+from annotation.server.birth import birth
 from annotation.server.installation import DATABASE
 from annotation.server.secrets import LEAD, ServerSecrets
 from annotation.server.tether import let_go, start_tethered, untie
@@ -166,10 +167,7 @@ def launch(
     with (folder / f"{name}.log").open("ab") as log:
         os.fchmod(log.fileno(), 0o600)
         pid = start_tethered(command, folder=folder, settings=settings, log=log)
-    try:
-        born = psutil.Process(pid).create_time() if pid is not None else None
-    except psutil.NoSuchProcess:
-        born = None
+    born = birth(pid) if pid is not None else None
     if pid is None or born is None:
         raise _ended_early(folder, name)
     record = {"pid": pid, "born": born, "url": url}
@@ -287,7 +285,7 @@ def _process(record: Mapping[str, float | str]) -> psutil.Process | None:
     """Return the recorded process; a number that was given to somebody else is not it."""
     try:
         process = psutil.Process(int(record["pid"]))
-        same = abs(process.create_time() - float(record["born"])) < 1.0
+        same = birth(process.pid) == record["born"]
     except (KeyError, ValueError, psutil.NoSuchProcess):
         return None
     return process if same and process.status() != psutil.STATUS_ZOMBIE else None

@@ -1,5 +1,6 @@
 """Bins: rows on disk, parted so that each part can be worked on alone in little memory."""
 
+import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ MOST: Final = 512  # files open at once
 class MemoryPlan:
     """How much is held at once under a limit; rows are taken to cost what events cost.
 
-    An event of the contract is about 200 bytes in memory, and about 1,000 while it is joined.
+    An event of the contract is about 200 bytes in memory, and about 1,600 while it is joined.
     """
 
     limit: int  # bytes
@@ -31,16 +32,27 @@ class MemoryPlan:
     @property
     def bin_rows(self) -> int:
         """Events joined at a time."""
-        return max(self.limit // 2000, 2000)
+        return max(self.limit // 3000, 2000)
 
     @property
     def kernel_rows(self) -> int:
-        """Exposures that the kernel of each process counts at a time, at 40 bytes each."""
-        return max(self.limit // (160 * self.processes), 20_000)
+        """Exposures that the kernel of each process counts at a time, at 100 bytes as they come."""
+        return max(self.limit // (320 * self.processes), 20_000)
 
     def bins(self, rows: int) -> int:
         """Return into how many bins *rows* events are parted."""
         return int(np.clip(-(-rows // self.bin_rows), 1, MOST))
+
+
+def give_back() -> None:
+    """Give memory that is held for later use back to the system: a limit is about all of it.
+
+    Arrow keeps some 200 MB of what joins needed, the C library some 50 more where it is glibc.
+    """
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class Bins:

@@ -31,7 +31,7 @@ from pipelines.preferences.pairs import (
     all_pairs,
     candidate_table,
     make_pairs,
-    pairs_across_skills,
+    pairs_apart,
 )
 from pipelines.preferences.partitions import checked_processes
 from pipelines.preferences.rating_model import RatingSettings
@@ -283,10 +283,10 @@ def _make_pairs(
             said, known = about(said, generations), about(known, generations)
         if settings.all_pairs:
             pairs = all_pairs(fit, generations, annotations=said, settings=settings.pairs)
-            apart = pairs_across_skills(generations, fit.generation_ids) * len(
-                settings.pairs.aspects
+            apart = pairs_apart(
+                generations, fit.generation_ids, aspects=len(settings.pairs.aspects)
             )
-            drops.append(drops_table("preferences", {"other_skill": apart}))
+            drops.append(drops_table("preferences", apart))
         else:
             evidence = gather_evidence(shown, said, gold=known, engine=engine)
             found = make_pairs(

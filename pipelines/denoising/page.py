@@ -41,6 +41,7 @@ REASONS: Final[Mapping[str, str]] = {
     "compared_with_itself": "a generation compared with itself",
     "no_evidence": "pairs of which nobody has seen or judged either",
     "undecided": "pairs too close to call",
+    "two_tenants": "pairs of generations of two tenants",
     "other_skill": "pairs of generations that were made under different skills",
     "prompt_cap": "pairs beyond the most certain ones of their prompt",
     "unknown_prompt": "pairs whose prompt is not listed",

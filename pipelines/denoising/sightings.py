@@ -126,7 +126,7 @@ def see_in_parts(
         events, generations, folder=folder, plan=plan, settings=signals, keep_events=keep_events
     )
     step("find adversaries")
-    weights = weigh_stored(stored, plan=plan, settings=weighing)
+    weights = weigh_stored(stored, folder=folder / "sights", plan=plan, settings=weighing)
 
     def clicks(settings: ClickSettings) -> ClickTable | None:
         return stored_clicks(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import feather
 
-from pipelines.denoising.bins import Bins, MemoryPlan
+from pipelines.denoising.bins import Bins, MemoryPlan, give_back
 from pipelines.denoising.parting import Parting, part_by_event, part_prompts
 from pipelines.denoising.reading import EVENTS, Batches
 from pipelines.preferences.click_table import SLOTS, places
@@ -103,6 +103,8 @@ def store_exposures(
         known = parting.generations.take(pa.array(items))
         joined, counts = join_sent(sent, known, keep_events=keep_events)
         parts.append(counter.add(joined, counts, items, kept / f"{number:04d}", keep_events))
+        del sent, joined
+        give_back()
     return counter.finish(tuple(part for part in parts if len(part.items)))
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import feather
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, load_npz, save_npz
 
 from pipelines.denoising.activity import ACTIVITY
 from pipelines.denoising.bins import MemoryPlan
@@ -44,9 +45,16 @@ class StoredWeights:
 
 
 def weigh_stored(
-    stored: StoredExposures, *, plan: MemoryPlan, settings: WeighingSettings
+    stored: StoredExposures, *, folder: Path, plan: MemoryPlan, settings: WeighingSettings
 ) -> StoredWeights:
-    """Weigh exposures on disk; the same result as `weigh`."""
+    """Weigh exposures on disk; the same result as `weigh`.
+
+    Args:
+        stored: the exposures.
+        folder: does not exist yet; who saw what is kept there for the comparison of users.
+        plan: how much is held at once.
+        settings: as `weigh`.
+    """
     parting = stored.parting
     user = np.flatnonzero(stored.shown > 0)
     names, tenants = parting.users.table().take(pa.array(user)).columns
@@ -62,11 +70,9 @@ def weigh_stored(
         anything = parting.users.named(praise_anything(*_pulled(stored, plan)))
     groups: dict[User, int] = {}
     if "coordinated" not in settings.keep and stored.parts:
+        sights = _write_sights(stored, folder, plan)
         groups = group_users(
-            parting.users,
-            _acts(stored),
-            lambda: _sights(stored, plan),
-            alike=settings.alike,
+            parting.users, _acts(stored), partial(_read_sights, sights), alike=settings.alike
         )
     rows = weigh_rows(
         names, tenants, np.where(stored.bots[user], 0.0, 1.0), heldout=stored.heldout[user],
@@ -209,15 +215,26 @@ def _pulled(stored: StoredExposures, plan: MemoryPlan) -> tuple[FloatArray, Floa
     return seen, given
 
 
-def _sights(stored: StoredExposures, plan: MemoryPlan) -> Iterator[tuple[csr_array, csr_array]]:
-    """Give run by run who praised and who saw its generations."""
-    for run in runs_of(stored.parts, plan.kernel_rows):
+def _write_sights(
+    stored: StoredExposures, folder: Path, plan: MemoryPlan
+) -> list[tuple[Path, Path]]:
+    """Write run by run who praised and who saw its generations: they are asked for often."""
+    folder.mkdir()
+    written = []
+    for number, run in enumerate(runs_of(stored.parts, plan.kernel_rows)):
         read = read_run(run)
         mine = stored.believed[read["user"]]
         items, item = np.unique(read["item"], return_inverse=True)
         shape = (len(stored.shown), len(items))
         acted = mine & (read["pattern"] & _PRAISED > 0)
-        yield (
-            binary(read["user"][acted], item[acted], shape),
-            binary(read["user"][mine], item[mine], shape),
-        )
+        paths = (folder / f"{number:04d}-praise.npz", folder / f"{number:04d}-sight.npz")
+        for path, rows in zip(paths, (acted, mine), strict=True):
+            save_npz(path, binary(read["user"][rows], item[rows], shape), compressed=False)
+        written.append(paths)
+    return written
+
+
+def _read_sights(written: list[tuple[Path, Path]]) -> Iterator[tuple[csr_array, csr_array]]:
+    """Give what `_write_sights` wrote."""
+    for praise, sight in written:
+        yield load_npz(praise), load_npz(sight)

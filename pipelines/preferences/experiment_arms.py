@@ -19,7 +19,7 @@ from pipelines.preferences.pairs import (
     PairSettings,
     candidate_table,
     finish_pairs,
-    pairs_across_skills,
+    pairs_apart,
 )
 from pipelines.signals.query import conform
 
@@ -104,7 +104,7 @@ def pairs_from_quality(
         from_what,
         settings=settings,
         stage=stage,
-        other_skill=pairs_across_skills(generations, ids),
+        apart=pairs_apart(generations, ids),
     )
 
 

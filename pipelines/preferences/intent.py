@@ -29,7 +29,7 @@ from pipelines.preferences.sampling import sample
 from pipelines.preferences.siblings import Siblings, better_chance, find_siblings
 from pipelines.preferences.workers import Spread, partitioned
 from pipelines.signals.drops import drops_table, join_drops
-from pipelines.signals.exposures import EXPOSURE, training_exposures
+from pipelines.signals.exposures import EXPOSURE, KNOWN, training_exposures
 from pipelines.signals.query import conform, query, subset
 from pipelines.signals.signal_table import INTENTS, SIGNAL_NAMES
 
@@ -229,18 +229,20 @@ def _calibrated(
 
 
 def _prompts(generations: pa.Table, *, settings: IntentSettings) -> IntArray | None:
-    """Return (i,) the index of each item's prompt; None where siblings are not asked for."""
+    """Return (i,) the number of each item's prompt, one for each tenant that asked it.
+
+    None where siblings are not asked for.
+    """
     if not settings.siblings:
         return None
-    known = conform(
-        generations, subset(GENERATION, ("generation_id", "prompt_id")), what="generations"
-    )
+    known = conform(generations, KNOWN, what="generations")
     rows = query(
-        "SELECT min(prompt_id) FROM known GROUP BY generation_id ORDER BY generation_id",
+        "SELECT dense_rank() OVER (ORDER BY min(prompt_id), coalesce(min(tenant_id), '')) - 1 "
+        "FROM known GROUP BY generation_id ORDER BY generation_id",
         known=known,
     )
-    prompt: IntArray = rows[0].combine_chunks().dictionary_encode().indices.to_numpy()
-    return prompt.astype(np.int64)
+    prompt: IntArray = rows[0].to_numpy().astype(np.int64)
+    return prompt
 
 
 def _new_user(state: State, settings: IntentSettings) -> list[float]:

@@ -116,7 +116,7 @@ def _count(  # noqa: PLR0912 - one loop, so that nothing is kept per exposure
     """
     items, classes = log_prior.shape
     quiets, boosts = 3, 3 + classes  # where they begin in what is known of a user
-    log_likelihood = 0.0
+    log_likelihood, touched = 0.0, 0.0
     longest = 1
     for i in range(items):
         longest = max(longest, start[i + 1] - start[i])
@@ -129,6 +129,11 @@ def _count(  # noqa: PLR0912 - one loop, so that nothing is kept per exposure
         product[:] = 1.0
         first = start[i]
         count = start[i + 1] - first
+        # Users lie far apart: asked for together, their lines of cache come while others do.
+        for n in range(count):
+            u = user[first + n]
+            for near in range(0, known.shape[1], 8):
+                touched += known[u, near] + told[u, near]
         for n in range(count):
             u, k = user[first + n], key[first + n]
             begin, end = signal_start[k], signal_start[k + 1]
@@ -191,7 +196,7 @@ def _count(  # noqa: PLR0912 - one loop, so that nothing is kept per exposure
             told[u, 2] += cared_not * careless
             for s in range(begin, end):
                 told[u, boosts + signal[s]] += worth * meant
-    return log_likelihood
+    return log_likelihood + 0.0 * touched  # or a compiler would leave the touching out
 
 
 def add_counts(first: Counts, second: Counts) -> Counts:

@@ -1,6 +1,6 @@
 """Pairs: of two generations for one prompt, which is better, how surely, and on what evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -21,10 +21,13 @@ from pipelines.signals.drops import drops_table
 from pipelines.signals.engines import DUCKDB, Engine
 from pipelines.signals.joining import reasons
 from pipelines.signals.query import conform, query, subset
+from pipelines.signals.signal_table import BoolArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-_ASKED: Final = ("generation_id", "prompt_id", "skill_id")
+_ASKED: Final = subset(GENERATION, ("generation_id", "prompt_id", "skill_id")).append(
+    pa.field("tenant_id", pa.string())  # absent: of one tenant
+)
 
 CANDIDATE: Final = pa.schema(
     [
@@ -74,7 +77,7 @@ def make_pairs(
     settings: PairSettings | None = None,
     engine: Engine = DUCKDB,
 ) -> Pairs:
-    """Compare all generations of one prompt by the fit's posterior.
+    """Compare all generations of one prompt, tenant and skill by the fit's posterior.
 
     Args:
         fit: posterior by generation and aspect.
@@ -90,7 +93,8 @@ def make_pairs(
 
     Returns:
         Rows of the preference_pair contract; drops by reason: no_evidence, undecided,
-        prompt_cap, unknown_prompt, other_skill. Pairs of one prompt = rows + drops.
+        prompt_cap, unknown_prompt, two_tenants, other_skill. Pairs of one prompt = rows +
+        drops.
 
     Raises:
         ContractError: a required column is missing, or an aspect was not fitted.
@@ -112,7 +116,7 @@ def make_pairs(
         stage="preferences",
         splits=splits,
         engine=engine,
-        other_skill=pairs_across_skills(generations, fit.generation_ids) * len(settings.aspects),
+        apart=pairs_apart(generations, fit.generation_ids, aspects=len(settings.aspects)),
     )
 
 
@@ -134,42 +138,57 @@ def candidate_table(
 ) -> tuple[pa.Table, IntArray, IntArray, IntArray]:
     """Return generations sorted by prompt, their index in *ids* (-1: none), and pair indices.
 
-    Pairs are of one prompt under one skill: what differs in its guidance answers another question.
+    Pairs are of one prompt, one tenant and one skill: nobody's work is compared with a rival's,
+    and what differs in its guidance answers another question.
     """
     rows = query(
         "SELECT generation_id, min(prompt_id) AS prompt_id, "
-        "coalesce(min(skill_id), '') AS skill_id FROM rows "
-        "GROUP BY generation_id ORDER BY prompt_id, skill_id, generation_id",
-        rows=conform(generations, subset(GENERATION, _ASKED), what=what),
+        "coalesce(min(tenant_id), '') AS tenant_id, coalesce(min(skill_id), '') AS skill_id "
+        "FROM rows GROUP BY generation_id ORDER BY prompt_id, tenant_id, skill_id, generation_id",
+        rows=conform(generations, _ASKED, what=what),
     )
     place = pc.index_in(rows["generation_id"], value_set=pa.array(ids, pa.string()))
     index = pc.fill_null(place, -1).to_numpy().astype(np.int64)
-    # Rows are sorted by prompt and skill, so these begin where a name changes.
-    prompt, skill = (rows[name].combine_chunks() for name in ("prompt_id", "skill_id"))
-    begins = pc.or_(
-        pc.not_equal(prompt[1:], prompt[:-1]), pc.not_equal(skill[1:], skill[:-1])
-    ).to_numpy(zero_copy_only=False)
-    group = np.concatenate([np.zeros(min(len(prompt), 1), np.int64), np.cumsum(begins)])
+    # Rows are sorted by all three, so a group begins where one of them changes.
+    begins: BoolArray = np.zeros(max(rows.num_rows - 1, 0), dtype=bool)
+    for name in ("prompt_id", "tenant_id", "skill_id"):
+        column = rows[name].combine_chunks()
+        begins |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    group = np.concatenate([np.zeros(min(rows.num_rows, 1), np.int64), np.cumsum(begins)])
     first, second = same_prompt_indices(group.astype(np.int64))
-    return rows.drop_columns("skill_id"), index, first, second
+    return rows.select(["generation_id", "prompt_id"]), index, first, second
 
 
-def pairs_across_skills(generations: pa.Table, ids: Sequence[str]) -> int:
-    """Count the pairs of *ids* that answer one prompt under different skills, or one without."""
-    rows = conform(generations, subset(GENERATION, _ASKED), what="generations")
+def pairs_apart(generations: pa.Table, ids: Sequence[str], *, aspects: int = 1) -> dict[str, int]:
+    """Count the pairs of *ids* that answer one prompt but are not compared, by reason.
+
+    They are of two tenants, or of one under different skills (or one without); each counts once
+    for every one of so many *aspects*.
+    """
+    rows = conform(generations, _ASKED, what="generations")
     (found,) = query(
         """
         WITH asked AS (
-            SELECT min(prompt_id) AS prompt_id, coalesce(min(skill_id), '') AS skill_id
+            SELECT min(prompt_id) AS prompt_id, coalesce(min(tenant_id), '') AS tenant_id,
+                coalesce(min(skill_id), '') AS skill_id
             FROM rows SEMI JOIN named USING (generation_id) GROUP BY generation_id
-        ), counted AS (SELECT prompt_id, count(*) AS n FROM asked GROUP BY prompt_id, skill_id)
-        SELECT CAST(coalesce(sum(pairs), 0) AS BIGINT) AS pairs FROM (
-            SELECT (sum(n) * sum(n) - sum(n * n)) / 2 AS pairs FROM counted GROUP BY prompt_id)
+        ), alike AS (
+            SELECT prompt_id, tenant_id, count(*) AS n FROM asked
+            GROUP BY prompt_id, tenant_id, skill_id
+        ), owned AS (
+            SELECT prompt_id, sum(n) AS n, (sum(n) * sum(n) - sum(n * n)) / 2 AS apart FROM alike
+            GROUP BY prompt_id, tenant_id
+        ), of_prompt AS (
+            SELECT sum(apart) AS skills, (sum(n) * sum(n) - sum(n * n)) / 2 AS tenants FROM owned
+            GROUP BY prompt_id)
+        SELECT CAST(coalesce(sum(tenants), 0) AS BIGINT) AS two_tenants,
+            CAST(coalesce(sum(skills), 0) AS BIGINT) AS other_skill
+        FROM of_prompt
         """,
         rows=rows,
         named=pa.table({"generation_id": pa.array(ids, pa.string())}),
     ).to_pylist()
-    return int(found["pairs"])
+    return {reason: int(rows) * aspects for reason, rows in found.items()}
 
 
 def all_pairs(
@@ -212,12 +231,12 @@ def finish_pairs(
     settings: PairSettings,
     stage: str,
     splits: pa.Table | None = None,
-    other_skill: int = 0,
+    apart: Mapping[str, int] | None = None,
     engine: Engine = DUCKDB,
 ) -> Pairs:
     """Cap, split, name and back every candidate (CANDIDATE schema) with its evidence.
 
-    *other_skill* pairs were no candidates, for their two were made under different skills.
+    *apart*, from `pairs_apart`, were no candidates.
     """
     if splits is None:
         splits = split_prompts(prompts, settings=settings.splits)
@@ -226,7 +245,7 @@ def finish_pairs(
         found = engine.run(reasons, judged=judged).to_pylist()
         table = engine.run(backed, judged=judged, evidence=evidence.cast(EVIDENCE))
     counts = {row["reason"]: row["rows"] for row in found if row["reason"] != "kept"}
-    counts["other_skill"] = other_skill
+    counts |= apart or {}
     return Pairs(
         table.select(PREFERENCE_PAIR.names).cast(PREFERENCE_PAIR), drops_table(stage, counts)
     )

@@ -121,6 +121,7 @@ REASONS: Final[dict[str, str]] = {
     "heldout_user": "kept apart, so that what was learned can be tried on other people",
     "no_evidence": "nobody's actions or answers say anything of the two",
     "undecided": "the evidence is too near a coin toss",
+    "two_tenants": "its two generations are of two tenants",
     "other_skill": "its two generations were made under different skills",
     "prompt_cap": "its prompt has enough pairs that are surer",
 }

@@ -6,6 +6,7 @@ not, or, where they follow only half of the time, praise far more of it together
 and their own habit elsewhere explain. So users are compared on what both have seen.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Final
 
@@ -26,7 +27,7 @@ PARTNERS: Final = 2  # near-identical others from which a user belongs to a grou
 CROWDED: Final = 400  # praised by more than this, a generation tells nothing of who is together
 BY_CHANCE: Final = 4.0  # partners that each user may find by chance; a group knits four together
 UNLIKELY: Final = 0.01  # chance of a pair's overlap, at most, however few users there are
-PAIRS_AT_ONCE: Final = 2_000_000  # compared at a time: some 200 MB
+PAIRS_AT_ONCE: Final = 1_000_000  # compared at a time: some 100 MB
 LIFT: Final = 2.0  # times as much praise in common as expected, at least
 
 
@@ -83,24 +84,21 @@ def group_users(
         shared: praised in common, at least.
         confidence: standard errors.
     """
-    first, second = _close_pairs(acts, shared=shared)
-    if len(first) == 0:
+    close = _close_pairs(acts, shared=shared)
+    head = next(close, None)
+    if head is None:
         return {}
-    # Only the few users who share that much are compared on what both have seen.
-    near: BoolArray = np.zeros(acts.shape[0], dtype=bool)
-    near[first] = near[second] = True
-    some = np.flatnonzero(near)
-    place = np.cumsum(near) - 1
+    # Only users who praised that much at all are compared on what both have seen.
+    much: BoolArray = np.asarray(acts.sum(axis=1)).ravel() >= shared
+    some, place = np.flatnonzero(much), np.cumsum(much) - 1
     known = habits(some, parts)
     # Where people act much many pairs share something, and few of them turn out to be partners.
     found = [
         _partners(
-            place[first[begin : begin + PAIRS_AT_ONCE]],
-            place[second[begin : begin + PAIRS_AT_ONCE]],
-            some, known, parts, alike=alike, confidence=confidence,
+            place[first], place[second], some, known, parts, alike=alike, confidence=confidence
         )
-        for begin in range(0, len(first), PAIRS_AT_ONCE)
-    ]  # fmt: skip
+        for first, second in itertools.chain([head], close)
+    ]
     left, right, identical, often = (np.concatenate(column) for column in zip(*found, strict=True))
     member, joined = _members(left, right, identical, often, len(some))
     left, right = left[joined], right[joined]
@@ -136,35 +134,44 @@ def _partners(
         confidence: standard errors.
     """
     met = overlaps(left, right, some, known, parts)
-    chance = met.chance()
-    # Two who praise nearly everything are nearly identical too, and that by chance.
     identical = wilson_lower(met.together, met.either, confidence=confidence) > alike
+    often = met.together > LIFT * met.expected
+    # The chance is dear, and most pairs are neither.
+    asked = np.flatnonzero(identical | often)
+    chance = np.ones(len(left))
+    chance[asked] = met.chance(asked)
+    # Two who praise nearly everything are nearly identical too, and that by chance.
     identical &= chance < UNLIKELY
-    rare = min(BY_CHANCE / known.users, UNLIKELY)
-    often = (chance < rare) & (met.together > LIFT * met.expected)
+    often &= chance < min(BY_CHANCE / known.users, UNLIKELY)
     either = identical | often
     return left[either], right[either], identical[either], often[either]
 
 
-def _close_pairs(acts: csr_array, *, shared: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return pairs of users, first < second, who praised at least *shared* in common.
+def _close_pairs(acts: csr_array, *, shared: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Give pairs of users, first < second, who praised at least *shared* in common.
 
     What more than CROWDED praised brings nobody together here; those who are compared are compared
     on it too, or liking what is popular would hide a group.
 
-    Some users at a time: all pairs of users together would not fit where many praise alike.
+    About PAIRS_AT_ONCE at a time, by their first: all pairs of users together would not fit where
+    many praise alike.
     """
     fans = np.asarray(acts.sum(axis=0)).ravel()
     told = acts[:, (fans >= PARTNERS + 1) & (fans <= CROWDED)]
-    found: list[NDArray[np.int32]] = [np.zeros((2, 0), dtype=np.int32)]
+    turned = told.T.tocsr()
     work = told @ np.asarray(told.sum(axis=0)).ravel()
+    found: list[NDArray[np.int32]] = []
+    held = 0
     for some in blocks(work):
-        both = (told[some] @ told.T).tocoo()
+        both = (told[some] @ turned).tocoo()
         row = both.row + some.start
         close = (row < both.col) & (both.data >= shared)
         found.append(np.stack([row[close], both.col[close]]).astype(np.int32))
-    first, second = np.concatenate(found, axis=1)
-    return first, second
+        held += found[-1].shape[1]
+        if held > PAIRS_AT_ONCE or (held and some.stop == len(work)):
+            first, second = np.concatenate(found, axis=1)
+            yield first, second
+            found, held = [], 0
 
 
 def _members(

@@ -129,6 +129,15 @@ def test_what_was_let_go_outlives_its_starter_and_is_stopped_by_others(started):
     assert here.left() == []
 
 
+def test_a_step_of_the_clock_loses_no_server(started, monkeypatch):
+    here = started(then="let go")
+    boot = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 60)
+    assert server_status(here.folder).pid == here.server.pid
+    assert stop(here.folder)
+    assert here.left() == []
+
+
 def test_a_signal_to_the_keeper_ends_the_server(started):
     here = started(then="let go")
     here.everyone[0].send_signal(signal.SIGTERM)

@@ -271,5 +271,5 @@ def test_a_process_is_told_from_others_with_its_number(instance, monkeypatch, tm
     stat = Path(f"/proc/{number}/stat").read_text()
     (tmp_path / number).mkdir()
     (tmp_path / number / "stat").write_text(re.sub(r"\(.*\)", "(a) b (c d)", stat))
-    monkeypatch.setattr("pipelines.orchestrator._PROCESSES", tmp_path)
+    monkeypatch.setattr("annotation.server.birth._PROCESSES", tmp_path)
     assert process_tag()[PROCESS_TAG] == now

@@ -16,7 +16,7 @@ from pipelines.preferences import (
     pairs_from_quality,
 )
 from pipelines.preferences.edited import under_parents_skill
-from pipelines.preferences.pairs import candidate_table, pairs_across_skills
+from pipelines.preferences.pairs import candidate_table, pairs_apart
 from pipelines.signals import EXPOSURE, drop_counts
 
 PROMPTS = pa.table({"prompt_id": ["q"], "text": ["a red disc"]})
@@ -64,9 +64,9 @@ def test_all_under_one_skill_are_as_all_under_none():
 def test_a_count_is_of_each_aspect_and_of_known_generations():
     known = made()
     ids = tuple(known["generation_id"].to_pylist())
-    assert pairs_across_skills(known, ids) == 11
-    assert pairs_across_skills(known, ids[:2]) == 1
-    assert pairs_across_skills(known, ()) == 0
+    assert pairs_apart(known, ids, aspects=2) == {"two_tenants": 0, "other_skill": 22}
+    assert pairs_apart(known, ids[:2])["other_skill"] == 1
+    assert pairs_apart(known, ())["other_skill"] == 0
     rows, _, first, second = candidate_table(known, ids, what="generations")
     names = rows["generation_id"].to_pylist()
     found = {(names[a], names[b]) for a, b in zip(first, second, strict=True)}
