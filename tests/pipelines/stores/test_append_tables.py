@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,6 +35,16 @@ def test_rows_come_back_in_the_order_of_the_first_id_column(stores):
     ]
     assert stores.append.read("events", batches=["b2"]).num_rows == 1
     assert stores.append.read("events", columns=["batch"]).num_rows == 3
+
+
+def test_rows_are_chosen_by_columns_that_need_not_come_back(stores):
+    stores.append.append("events", events("e3", "e1", "e2"), batch="b1")
+    stores.append.append("events", events("e4"), batch="b2")
+    where = pc.field("kind").isin(["kind of e4", "kind of e3", "kind of e1"])
+    found = stores.append.read("events", columns=["event_id"], where=where)
+    assert found.to_pydict() == {"event_id": ["e1", "e3", "e4"]}
+    first = stores.append.read("events", batches=["b1"], where=where)
+    assert first["event_id"].to_pylist() == ["e1", "e3"]
 
 
 def test_the_schema_of_a_record_survives(stores):
