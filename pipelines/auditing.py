@@ -1,8 +1,8 @@
 """Which models learned from one person: from events and answers over pairs to checkpoints.
 
-Counts what training saw: samples, the validation pairs that calibrate a reward model, and critiques.
-What a person moved beyond those (the parameters of the de-noiser, the weights of annotators) is a
-statistic and is not counted here.
+Counts what training saw: samples, critiques, and validation pairs that calibrate a reward model.
+What a person moved beyond those (parameters of the de-noiser, weights of annotators) is a statistic
+and is not counted here.
 """
 
 import json
