@@ -107,7 +107,7 @@ def write_batch(
                     moved, expected=before, new=value, reason="materialised", by=by, at=at
                 )
         ours = re.compile(rf"{re.escape(partition)}-[0-9a-f]{{{_SHOWN}}}")
-        for left in stores.append.batches(name):
+        for left in (*stores.append.batches(name), *stores.append.leftovers(name)):
             if left != batch and ours.fullmatch(left):
                 stores.append.delete_batch(name, left)
     return digest

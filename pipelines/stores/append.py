@@ -141,6 +141,18 @@ class AppendTables:
                 return []
             return sorted(_batches(DeltaTable(self._folder(name))))
 
+    def leftovers(self, name: str) -> list[str]:
+        """Return the batch keys whose files a killed writer or deletion left behind, sorted.
+
+        The table holds none of their rows; `delete_batch` removes them for good.
+        """
+        with self._locked(name, exclusive=False), _delta_errors(f"append table {name}"):
+            if not self._exists(name):
+                return []
+            folder = self._folder(name)
+            there = {each.name.removeprefix(f"{BATCH}=") for each in folder.glob(f"{BATCH}=*")}
+            return sorted(there - _batches(DeltaTable(folder)))
+
     def logical_digest(self, name: str) -> Digest:
         """Return a digest of the rows that knows neither their order nor their batches."""
         rows = self.read(name)

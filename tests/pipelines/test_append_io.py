@@ -100,6 +100,22 @@ def test_what_a_killed_writer_left_is_in_no_table_once_it_is_written_again(
     assert (found, rows["event_id"].to_pylist()) == (digest, ["e4"])
 
 
+def test_a_deletion_that_was_killed_midway_leaves_no_file_once_it_is_written_again(
+    stores, monkeypatch
+):
+    """The table has forgotten the rows already; their file lies there still."""
+    write(stores, ["e1"])
+    with monkeypatch.context() as patched:
+        patched.setattr("deltalake.DeltaTable.vacuum", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write(stores, ["e2"])
+    assert len(stores.append.leftovers("events")) == 1
+    digest = write(stores, ["e2"])
+    assert stores.append.leftovers("events") == []
+    folders = {each.name for each in (stores.root / "append" / "events").glob("batch=*")}
+    assert folders == {f"batch=turn-001-{digest[:24]}"}
+
+
 def test_rows_are_never_told_under_the_digest_of_others(stores, monkeypatch):
     write(stores, ["e1"])
     kind = type(stores.catalogue)
