@@ -243,12 +243,18 @@ def _fitted(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
     for field in schema:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))
-    try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+    columns, unfit = [], []
+    for field in schema:
+        try:
+            columns.append(table.select([field.name]).cast(pa.schema([field])).column(0))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
+            unfit.append(f"{field.name} ({table[field.name].type}, stored as {field.type})")
+    if unfit:  # Arrow's own message may quote the value, which may be content
         raise FlywheelError(
-            f"append table {what}: the column types do not fit the stored ones: {error}"
-        ) from error
+            f"append table {what}: the column types do not fit the stored ones, or a null is where "
+            f"none may be: {', '.join(unfit)}"
+        )
+    return pa.table(columns, schema=schema)
 
 
 def _commit(delta: DeltaTable, folder: Path, rows: pa.Table, *, batch: str, partial: Path) -> None:

@@ -47,6 +47,15 @@ def test_rows_are_chosen_by_columns_that_need_not_come_back(stores):
     assert first["event_id"].to_pylist() == ["e1", "e3"]
 
 
+def test_a_value_that_does_not_fit_is_named_by_its_column_and_never_quoted(stores):
+    stores.append.append("told", pa.table({"event_id": ["e1"], "value": [1.0]}), batch="b1")
+    words = pa.table({"event_id": ["e2"], "value": ["somebody's words"]})
+    with pytest.raises(FlywheelError, match=r"value \(string, stored as double\)") as refused:
+        stores.append.append("told", words, batch="b2")
+    assert "somebody" not in str(refused.value)
+    assert stores.append.read("told")["event_id"].to_pylist() == ["e1"]
+
+
 def test_the_schema_of_a_record_survives(stores):
     stores.append.append("pairs", PREFERENCE_PAIR.empty_table(), batch="b0")
     assert stores.append.read("pairs").schema.equals(PREFERENCE_PAIR)
