@@ -140,14 +140,23 @@ def _zone(root: Path) -> Iterator[Finding]:
         yield Finding(subject="zone", state="bad", says=str(error))
         return
     yield Finding(subject="zone", state="ok", says=f"catalogue opens, {len(pointers)} pointers")
-    yield _checkpoints(stores)
+    yield _checkpoints(stores, pointers)
     yield from _unfinished(stores)
     yield _release(stores)
     yield _tables(stores, pointers)
 
 
-def _checkpoints(stores: Stores) -> Finding:
-    faults = []
+def _checkpoints(stores: Stores, pointers: dict[str, str]) -> Finding:
+    """Verify every checkpoint that lies there, and miss those that a pointer names."""
+    held = set(stores.checkpoints.ids())
+    faults = [
+        f"{name} names checkpoint {value[:12]}, which is gone; train it again, or restore it"
+        for name, value in pointers.items()
+        if not name.startswith("release/")  # told as a release
+        and stores.catalogue.has(value)
+        and stores.catalogue.object(value).kind == "checkpoint"
+        and value not in held
+    ]
     for checkpoint in stores.checkpoints.ids():
         try:
             stores.checkpoints.verify(checkpoint)

@@ -55,6 +55,7 @@ class Inbox:
     ) -> None:
         """Write a delivery; it counts as arrived when its mark is written, last."""
         folder = self.folder(turn)
+        (folder / _MARK).unlink(missing_ok=True)  # until the second one is whole there is none
         (folder / "media").mkdir(parents=True, exist_ok=True)
         for digest, content in media.items():
             (folder / "media" / f"{digest}.{_KINDS[modality_of(content)]}").write_bytes(content)
@@ -85,7 +86,7 @@ class Inbox:
         """Return a file of a whole delivery that may do without it; None: it does.
 
         Raises:
-            FlywheelError: the delivery has not arrived.
+            FlywheelError: the delivery has not arrived, or has several of that name.
         """
         folder = self.folder(turn)
         if not (folder / _MARK).is_file():
@@ -93,6 +94,11 @@ class Inbox:
                 f"no delivery for {turn}: put its files into inbox/{turn} and write {_MARK} last"
             )
         found = sorted(folder.glob(f"{name}.*"))
+        if len(found) > 1:
+            raise FlywheelError(
+                f"the delivery for {turn} holds {', '.join(f.name for f in found)}, of which one "
+                "alone would be read; deliver one file"
+            )
         return found[0] if found else None
 
     def media(self, turn: str, digest: str) -> bytes:

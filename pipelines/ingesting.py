@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_contracts.errors import FlywheelError
+from data_contracts.errors import FlywheelError, SensitivityError
 from data_contracts.ids import Digest
 from data_contracts.labels import Label
 from data_contracts.schemas import EVENT
@@ -144,7 +144,14 @@ def _admitted(delivery: Delivery, stores: Stores | None, *, now: datetime, step:
 
 
 def _register(stores: Stores, delivery: Delivery, *, label: Label) -> None:
-    """Record whose the rows are, before any is stored."""
+    """Record whose the rows are, before any is stored; what is refused leaves no record."""
+    for table in (EVENTS, QUARANTINED):
+        name = f"append/{table}"
+        if stores.catalogue.has(name) and stores.catalogue.label(name) != label:
+            raise SensitivityError(
+                f"{name} of this zone carries another sensitivity label than the delivery; name "
+                "the owners that the zone has, or another zone"
+            )
     sources = delivery.sources
     for source in sources:
         stores.catalogue.register(f"source/{source}", "source", label=label)

@@ -14,7 +14,7 @@ from typing import Final
 from pipelines.ingesting import Ingestion, ingest_delivery, read_delivery
 from pipelines.intake.door.journal import JOURNAL_FILE, Journal, journal_folder
 from pipelines.stores import open_stores
-from pipelines.stores.atomic import locked, storage_errors, write_file
+from pipelines.stores.atomic import locked, storage_errors, sweep, write_file
 
 AT_ONCE: Final = 500_000  # events a landing; bounds its memory
 
@@ -49,6 +49,7 @@ def land_events(
     if not (folder / JOURNAL_FILE).is_file():
         return
     with locked(folder / ".landing", exclusive=True), closing(Journal(folder)) as journal:
+        _clear(folder)
         while (landing := journal.open_landing(events=at_once)) is not None:
             file = folder / f"landing-{landing.number}.jsonl"
             with storage_errors("the landing"):
@@ -59,6 +60,13 @@ def land_events(
             )  # fmt: skip
             journal.close_landing(landing)
             file.unlink()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed landings wrote: the journal holds what has not landed."""
+    sweep(_partial(folder))
+    for left in folder.glob("landing-*.jsonl"):
+        left.unlink()
 
 
 def _partial(folder: Path) -> Path:

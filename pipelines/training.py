@@ -91,7 +91,9 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
     parents = [job.policy, *([job.reference] if job.reference else [])]
     manifest = stores.checkpoints.manifest(CheckpointId(job.policy))
     evidence = [job.snapshot_id, *([job.critiques] if job.critiques else [])]
-    learned = [stores.catalogue.object(each) for each in evidence]
+    # A table may have been made again since the snapshot was: training read what stands now.
+    read = [job.prompts, job.generations, *([job.skills] if job.skills else [])]
+    learned = [stores.catalogue.object(each) for each in (*evidence, *read)]
     fields = CheckpointFields(
         kind=job.kind,
         parents=tuple(sorted({*parents, *evidence})),
@@ -108,7 +110,7 @@ def run_job(job: TrainingJob, watch: "Watch") -> dict[str, Any]:
     stores.catalogue.register(
         writer.checkpoint_id,
         "checkpoint",
-        [*parents, *(Parent(each, "evidence") for each in evidence)],
+        [*parents, *read, *(Parent(each, "evidence") for each in evidence)],
     )
     stores.catalogue.swap_pointer(
         job.pointer,

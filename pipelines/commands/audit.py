@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from pipelines.commands.options import AsJson, Root
 
 if TYPE_CHECKING:
-    from pipelines.auditing import ModelTrace, SnapshotTrace
+    from pipelines.auditing import ModelTrace, PersonTrace, SnapshotTrace
+
+_MODELS: Final = (
+    "model", "kind", "snapshot", "samples", "first step", "calibrating", "critiques", "built on",
+    "stands at",
+)  # fmt: skip
+_SHOWN: Final = 5  # versions of a generation; --json has all
 
 
 def audit(
@@ -18,7 +24,8 @@ def audit(
     ],
     root: Root = Path(".flywheel/demo/ours-7"),
     tenant: Annotated[
-        str | None, typer.Option(help="Whose user; by default every tenant's who has that id.")
+        str | None,
+        typer.Option(help="Whose user, and no annotator; by default all who have that id."),
     ] = None,
     generation: Annotated[
         bool,
@@ -31,7 +38,8 @@ def audit(
 ) -> None:
     """Say which snapshots and checkpoints learned from a person, by the samples training saw.
 
-    What only moved a statistic (the de-noiser's parameters) is not counted. Of a generation it
+    Validation pairs that calibrated a reward model and critiques behind its heat maps count too;
+    what only moved a statistic (the de-noiser's parameters) does not. Of a generation it
     says also which policy made it, for which prompt, and under which skill: ids, never content.
 
     Example: flywheel audit u_00042 --root .flywheel/demo/ours-7 --html u_00042.html
@@ -58,7 +66,8 @@ def audit(
     learned = [model for model in found.models if model.learned]
     lines = [
         f"{person}: {spaced(found.events)} events, {spaced(found.answers)} answers",
-        *_several(found.tenants),
+        *_several(found),
+        *_gone(found.snapshots),
         "",
         *_learned(found.snapshots, found.models, what="this person"),
     ]
@@ -68,11 +77,24 @@ def audit(
     reply({"person": person} | told, lines, as_json=as_json)
 
 
-def _several(tenants: Sequence[str]) -> list[str]:
-    if len(tenants) < 2:
+def _several(found: "PersonTrace") -> list[str]:
+    whose = []
+    if len(found.tenants) > 1:
+        whose.append(f"users of {len(found.tenants)} tenants ({', '.join(found.tenants)})")
+    if found.tenants and found.answers:
+        whose.append("an annotator" if whose else "a user and an annotator")
+    if not whose:
         return []
-    return [f"look first: users of {len(tenants)} tenants ({', '.join(tenants)}) have this id, all "
-            "of whom are counted; --tenant names one"]  # fmt: skip
+    return [f"look first: {' and '.join(whose)} have this id, all of whom are counted; "
+            "--tenant names one"]  # fmt: skip
+
+
+def _gone(snapshots: Sequence["SnapshotTrace"]) -> list[str]:
+    gone = [f"{each.snapshot_id[:12]} ({each.gone})" for each in snapshots if each.gone]
+    if not gone:
+        return []
+    return [f"look first: whose some evidence was is not kept, for other answers took its place: "
+            f"{', '.join(gone)}"]  # fmt: skip
 
 
 def _audit_generation(name: str, root: Path, *, as_json: bool) -> None:
@@ -93,6 +115,7 @@ def _audit_generation(name: str, root: Path, *, as_json: bool) -> None:
         ["made by", found.model_release[:12]],
         ["made from", found.parent_generation_id or "-"],
         ["skill", under],
+        ["versions", _first(found.versions)],
     ]
     lines = [
         *in_columns(["generation", name], rows),
@@ -101,6 +124,11 @@ def _audit_generation(name: str, root: Path, *, as_json: bool) -> None:
     ]
     told = asdict(found) | {"learned": [m.checkpoint for m in found.models if m.learned]}
     reply(told, lines, as_json=as_json)
+
+
+def _first(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    return ", ".join([*names[:_SHOWN], *more]) or "-"
 
 
 def _learned(
@@ -119,6 +147,8 @@ def _learned(
             (model.snapshot_id or "-")[:12],
             f"{spaced(model.samples)} of {spaced(model.of)}",
             "-" if model.first_step is None else str(model.first_step),
+            spaced(model.calibrating) if model.calibrating else "-",
+            spaced(model.pointed) if model.pointed else "-",
             ", ".join(each[:12] for each in model.inherits) or "-",
             ", ".join(model.pointers) or "-",
         ]
@@ -129,10 +159,7 @@ def _learned(
         *in_columns(["snapshot", "pairs", "for training", "of"], snapshots),
         "",
         *(
-            in_columns(
-                ["model", "kind", "snapshot", "samples", "first step", "built on", "stands at"],
-                learned,
-            )
+            in_columns(list(_MODELS), learned)
             if learned
             else [f"no model of {len(models)} learned from {what}"]
         ),

@@ -1,6 +1,6 @@
 """How a candidate stands: blind answers, reports and hides, labels that moved."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Final
 
 import numpy as np
@@ -65,28 +65,28 @@ def people_say(stores: Stores, questions: pa.Table, seed: int = 0) -> HumanCompa
 def vetoes(stores: Stores, generations: set[str]) -> tuple[str, ...]:
     """Return one sentence for each of *generations* that somebody reported, hid or called unsafe.
 
-    No number of likes outweighs one: a veto is not evidence in a sum.
+    No number of likes outweighs one: a veto is not evidence in a sum. Another tenant's users have
+    none: an event on another tenant's generation counts nowhere.
     """
     if not generations:
         return ()
     wanted = pa.array(sorted(generations), pa.string())
     found: list[str] = []
     if "events" in stores.append.names():
-        events = stores.append.read("events", columns=["generation_id", "kind", "user_id"])
-        rows = (
-            events.filter(
-                pc.and_(
-                    pc.is_in(events["generation_id"], wanted),
-                    pc.is_in(events["kind"], pa.array(list(_VETOING))),
-                )
-            )
-            .group_by(["generation_id", "kind"])
-            .aggregate([("user_id", "count_distinct")])
-        )
+        viewers: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        whose = _tenants_of(stores, wanted)
+        for row in stores.append.read(
+            "events",
+            columns=["generation_id", "kind", "tenant_id", "user_id"],
+            where=pc.field("generation_id").isin(wanted) & pc.field("kind").isin(list(_VETOING)),
+        ).to_pylist():
+            user = row["tenant_id"], row["user_id"]
+            # Nobody of another tenant was shown it: a rival who knows an id has no say.
+            if whose.get(row["generation_id"], user[0]) == user[0]:
+                viewers[row["generation_id"], row["kind"]].add(user)
         found += [
-            f"{row['generation_id']} was {_VETOING[row['kind']]} by "
-            f"{row['user_id_count_distinct']} of its viewers"
-            for row in rows.to_pylist()
+            f"{name} was {_VETOING[kind]} by {len(users)} of its viewers"
+            for (name, kind), users in viewers.items()
         ]
     if "annotations" in stores.append.names():
         said = stores.append.read(
@@ -123,6 +123,19 @@ def label_faults(stores: Stores, candidate: CheckpointId) -> tuple[str, ...]:
         elif not known.label.owners <= set(manifest.label):
             found.append(f"{known.kind} {name[:12]} has an owner that the policy does not name")
     return tuple(sorted(set(found)))
+
+
+def _tenants_of(stores: Stores, generations: pa.Array) -> dict[str, str]:
+    """Return whose *generations* are, of those that were delivered."""
+    found: dict[str, str] = {}
+    for turn in asset_partitions(stores, "artifacts/generations"):
+        table = read_asset_table(
+            stores, "artifacts/generations", clearance=GENERAL, partition=turn,
+            columns=["generation_id", "tenant_id"],
+        ).table  # fmt: skip
+        kept = table.filter(pc.is_in(table["generation_id"], generations))
+        found |= dict(zip(*(column.to_pylist() for column in kept.columns), strict=True))
+    return found
 
 
 def _generations_of(stores: Stores, candidate: str) -> set[str]:

@@ -54,6 +54,7 @@ def save_aspects(run: EnsembleRun, folder: Path) -> None:
         for name, member in zip(card.others, others, strict=True):
             (folder / name).mkdir()
             member.scorer.save(folder / name)
-    if first.heat is not None:
-        names = json.dumps(list(first.heat.critiques))
-        (folder / "critiques_seen.json").write_text(names, "utf-8")
+    # Where there are too many, each model draws its own by lot.
+    seen = {name for each in run.members if each.heat is not None for name in each.heat.critiques}
+    if seen:
+        (folder / "critiques_seen.json").write_text(json.dumps(sorted(seen)), "utf-8")

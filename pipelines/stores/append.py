@@ -87,6 +87,7 @@ class AppendTables:
         *,
         columns: Sequence[str] | None = None,
         batches: Sequence[str] | None = None,
+        where: pc.Expression | None = None,
     ) -> pa.Table:
         """Return rows in their one order: by the first id column, then by all others.
 
@@ -94,6 +95,8 @@ class AppendTables:
             name: the append table.
             columns: the columns wanted, `batch` only if named; None means all but `batch`.
             batches: batch keys to read; None means all.
+            where: which rows, by any column of the table; None means all. Few rows are read
+                faster this way, for those alone are put in order.
 
         Raises:
             FlywheelError: there is no such table or column.
@@ -109,7 +112,10 @@ class AppendTables:
                     f"it has {', '.join(known)}"
                 )
             key = id_column(pa.schema([dataset.schema.field(column) for column in known]))
-            kept = None if batches is None else pc.field(BATCH).isin(list(batches))
+            kept = where
+            if batches is not None:
+                chosen = pc.field(BATCH).isin(list(batches))
+                kept = chosen if where is None else chosen & where
             rows = dataset.to_table(columns=list(dict.fromkeys([*wanted, key])), filter=kept)
         return canonical(rows, sort_by=[key]).select(wanted)
 
@@ -134,6 +140,18 @@ class AppendTables:
             if not self._exists(name):
                 return []
             return sorted(_batches(DeltaTable(self._folder(name))))
+
+    def leftovers(self, name: str) -> list[str]:
+        """Return the batch keys whose files a killed writer or deletion left behind, sorted.
+
+        The table holds none of their rows; `delete_batch` removes them for good.
+        """
+        with self._locked(name, exclusive=False), _delta_errors(f"append table {name}"):
+            if not self._exists(name):
+                return []
+            folder = self._folder(name)
+            there = {each.name.removeprefix(f"{BATCH}=") for each in folder.glob(f"{BATCH}=*")}
+            return sorted(there - _batches(DeltaTable(folder)))
 
     def logical_digest(self, name: str) -> Digest:
         """Return a digest of the rows that knows neither their order nor their batches."""
@@ -225,12 +243,18 @@ def _fitted(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
     for field in schema:
         if field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))
-    try:
-        return table.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+    columns, unfit = [], []
+    for field in schema:
+        try:
+            columns.append(table.select([field.name]).cast(pa.schema([field])).column(0))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
+            unfit.append(f"{field.name} ({table[field.name].type}, stored as {field.type})")
+    if unfit:  # Arrow's own message may quote the value, which may be content
         raise FlywheelError(
-            f"append table {what}: the column types do not fit the stored ones: {error}"
-        ) from error
+            f"append table {what}: the column types do not fit the stored ones, or a null is where "
+            f"none may be: {', '.join(unfit)}"
+        )
+    return pa.table(columns, schema=schema)
 
 
 def _commit(delta: DeltaTable, folder: Path, rows: pa.Table, *, batch: str, partial: Path) -> None:

@@ -19,8 +19,10 @@ class Scratch:
 
     def get(self, made_from: str) -> bytes | None:
         """Return what was made from *made_from*, or None."""
-        file = self._file(made_from)
-        return file.read_bytes() if file.is_file() else None
+        # Another process may clear it at any time.
+        with suppress(FileNotFoundError):
+            return self._file(made_from).read_bytes()
+        return None
 
     def put(self, made_from: str, content: bytes) -> None:
         """Keep *content*; it appears whole or not at all.

@@ -38,6 +38,22 @@ def test_a_missing_file_is_named(inbox):
         inbox.file("turn-001", "events")
 
 
+def test_two_files_of_one_name_are_refused_rather_than_one_of_them_read(inbox):
+    (inbox.folder("turn-001") / "events.csv").write_text("event_id")
+    with pytest.raises(FlywheelError, match=r"holds events\.csv, events\.parquet"):
+        inbox.file("turn-001", "events")
+
+
+def test_a_second_delivery_that_stops_midway_leaves_none_that_counts(inbox, monkeypatch):
+    def full(*_):
+        raise OSError("no space")
+
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
+    with pytest.raises(OSError, match="no space"):
+        inbox.deliver("turn-001", prompts=TABLE, generations=TABLE, media={}, events=TABLE)
+    assert inbox.turns() == []
+
+
 def test_media_come_back_as_delivered(inbox):
     assert inbox.media("turn-001", DIGEST) == PICTURE
 

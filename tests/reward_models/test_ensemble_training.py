@@ -1,6 +1,8 @@
 """One member is the model as before; several share a folder and are asked for a lower bound."""
 
 import hashlib
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,3 +118,15 @@ def test_the_bound_is_below_the_mean_where_members_differ(two):
     scorers = [member.scorer for member in two.members]
     mean, low = (EnsembleScorer(scorers, doubt=d).score(*TOLD) for d in (0.0, 2.0))
     assert (np.array(low) < np.array(mean)).all()
+
+
+def test_critiques_that_any_member_learned_from_are_named(tmp_path):
+    """Where there are too many, members draw theirs by lot, and the first may learn no map."""
+
+    def member(*critiques):
+        heat = SimpleNamespace(critiques=critiques) if critiques else None
+        return SimpleNamespace(scorer=SimpleNamespace(save=lambda folder: None), heat=heat)
+
+    members = (member(), member("c2", "c1"), member("c3", "c1"))
+    save_aspects(SimpleNamespace(members=members, lower_bound=0.0), tmp_path)
+    assert json.loads((tmp_path / "critiques_seen.json").read_text()) == ["c1", "c2", "c3"]

@@ -54,6 +54,18 @@ def test_a_release_whose_checkpoint_is_gone_is_found(flywheel, root):
     assert "is gone" in findings(answer)["release"]["says"]
 
 
+def test_a_checkpoint_that_an_asset_stands_at_and_that_is_gone_is_found(flywheel, root):
+    stores = open_stores(root)
+    policy = checkpoint(stores, "dpo", 1.0)
+    stores.catalogue.swap_pointer(
+        "finetune/dpo_policy/turn-001", expected=None, new=policy, reason="r", by="t", at=AT
+    )
+    (root / "checkpoints" / policy).rename(root / "elsewhere")
+    answer = flywheel("doctor", "--root", root, "--json")
+    assert answer.code == 1
+    assert "finetune/dpo_policy/turn-001 names" in findings(answer)["checkpoints"]["says"]
+
+
 def test_a_catalogue_that_does_not_open_is_found(flywheel, root):
     open_stores(root)
     (root / "catalogue.sqlite").write_bytes(b"not a database" * 100)

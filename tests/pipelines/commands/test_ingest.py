@@ -110,6 +110,16 @@ def test_events_of_another_owner_are_refused_before_anything_is_stored(flywheel,
     assert label == Label(frozenset({"studio"}))
 
 
+def test_who_named_the_wrong_owner_can_ingest_the_same_file_with_the_right_one(
+    flywheel, root, tmp_path
+):
+    flywheel("ingest", write_events(tmp_path / "a.jsonl", [event(1)]), "--root", root)
+    file = write_events(tmp_path / "b.jsonl", [event(2)])
+    assert flywheel("ingest", file, "--root", root, "--owner", "studio").code == REFUSED
+    assert flywheel("ingest", file, "--root", root).code == 0
+    assert stored(root)["event_id"].to_pylist() == ["ev_1", "ev_2"]
+
+
 @pytest.mark.parametrize("table", ["events", "quarantined_events"])
 def test_a_delivery_killed_before_an_append_is_completed_by_a_second_run(root, tmp_path, table):
     """The first attempt's moment decides: an event from its future stays refused."""

@@ -209,6 +209,22 @@ def test_one_report_vetoes_what_everybody_likes(root, capsys):
     assert "override of vetoes" in stores.catalogue.release_history("policy")[-1].reason
 
 
+def test_a_rival_tenant_has_no_veto(root):
+    stores = open_stores(root)
+    table = read_asset_table(
+        stores, "artifacts/generations", clearance=GENERAL, partition=TURN,
+        columns=["generation_id", "tenant_id"],
+    ).table  # fmt: skip
+    shown, tenant = table["generation_id"][0].as_py(), table["tenant_id"][0].as_py()
+    theirs = event(shown, "report") | {"tenant_id": "rival"}
+    stores.append.append("events", pa.Table.from_pylist([theirs], schema=EVENT), batch="rival")
+    before = vetoes(stores, {shown})
+    own = event(shown, "report", user="u2") | {"tenant_id": tenant}
+    stores.append.append("events", pa.Table.from_pylist([own], schema=EVENT), batch="own")
+    assert len(vetoes(stores, {shown})) == 1
+    assert not any("reported" in each for each in before)
+
+
 def test_what_vetoes_and_what_does_not(root):
     stores = open_stores(root)
     hidden, unsafe, rated, liked, other = (f"g{n}" for n in range(5))

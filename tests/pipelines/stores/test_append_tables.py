@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,6 +35,25 @@ def test_rows_come_back_in_the_order_of_the_first_id_column(stores):
     ]
     assert stores.append.read("events", batches=["b2"]).num_rows == 1
     assert stores.append.read("events", columns=["batch"]).num_rows == 3
+
+
+def test_rows_are_chosen_by_columns_that_need_not_come_back(stores):
+    stores.append.append("events", events("e3", "e1", "e2"), batch="b1")
+    stores.append.append("events", events("e4"), batch="b2")
+    where = pc.field("kind").isin(["kind of e4", "kind of e3", "kind of e1"])
+    found = stores.append.read("events", columns=["event_id"], where=where)
+    assert found.to_pydict() == {"event_id": ["e1", "e3", "e4"]}
+    first = stores.append.read("events", batches=["b1"], where=where)
+    assert first["event_id"].to_pylist() == ["e1", "e3"]
+
+
+def test_a_value_that_does_not_fit_is_named_by_its_column_and_never_quoted(stores):
+    stores.append.append("told", pa.table({"event_id": ["e1"], "value": [1.0]}), batch="b1")
+    words = pa.table({"event_id": ["e2"], "value": ["somebody's words"]})
+    with pytest.raises(FlywheelError, match=r"value \(string, stored as double\)") as refused:
+        stores.append.append("told", words, batch="b2")
+    assert "somebody" not in str(refused.value)
+    assert stores.append.read("told")["event_id"].to_pylist() == ["e1"]
 
 
 def test_the_schema_of_a_record_survives(stores):

@@ -1,6 +1,7 @@
 """Scratch: kept under the digest of what it was made from, and safe to clear."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,14 @@ def test_what_was_put_is_there_until_cleared(tmp_path):
     assert scratch.clear() == 1
     assert scratch.get(made_from) is None
     assert scratch.clear() == 0
+
+
+def test_what_another_process_clears_while_it_is_asked_for_is_not_there(tmp_path, monkeypatch):
+    scratch, made_from = open_stores(tmp_path).scratch, json_digest("a source")
+    scratch.put(made_from, b"bytes")
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda file: (file.unlink(), read(file))[1])
+    assert scratch.get(made_from) is None
 
 
 def test_a_name_that_is_no_digest_never_becomes_a_path(tmp_path):

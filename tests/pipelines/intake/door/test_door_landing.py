@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -82,6 +83,32 @@ def test_what_has_landed_leaves_no_bytes_in_the_journal(place):
     left = b"".join(f.read_bytes() for f in journal_folder(place.zone).iterdir() if f.is_file())
     assert b"u_erase_me" not in left
     assert b"ev_499" in left
+
+
+@pytest.mark.parametrize("moment", ["written", "unlinked"])
+def test_what_a_killed_landing_wrote_goes_with_the_next(place, monkeypatch, moment):
+    """Killed before its file has its name, or after the journal forgot what is in the file."""
+    folder = journal_folder(place.zone)
+    send(place, event(1, user_id="u_erase_me"))
+    if moment == "written":
+        (folder / ".partial").mkdir()
+        (folder / ".partial" / "0").write_bytes(b"u_erase_me")
+    unlink = Path.unlink
+
+    def killed(file, **told):
+        if file.name.startswith("landing-"):
+            raise KeyboardInterrupt
+        unlink(file, **told)
+
+    if moment == "unlinked":
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", killed)
+            with pytest.raises(KeyboardInterrupt):
+                list(land_events(place.zone, now=datetime.now(UTC), by="me"))
+    list(land_events(place.zone, now=datetime.now(UTC), by="me"))
+    left = b"".join(f.read_bytes() for f in folder.rglob("*") if f.is_file())
+    assert b"u_erase_me" not in left
+    assert stored(place)["event_id"].to_pylist() == ["ev_1"]
 
 
 def test_a_zone_without_a_journal_has_nothing_to_land(tmp_path, capsys):
