@@ -22,6 +22,7 @@ REASONS: Final[Mapping[str, str]] = {
     "edit_without_value": "an edit without the share that was kept",
     "no_impression": "acted on something that was never logged as shown",
     "bot": "by users who act on an implausible share of what they see",
+    "repeated": "exposures of one generation that one user gave beyond the first few",
     "coordinated": "exposures of users who praise the same far too alike; a group counts as one",
     "one_sided": "exposures of users who praise one release alone",
     "indiscriminate": "exposures of users who praise much of what they see, whatever it is",
