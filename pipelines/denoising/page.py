@@ -37,6 +37,7 @@ REASONS: Final[Mapping[str, str]] = {
     "id_used_twice": "one annotation_id for different answers, so neither is heard",
     "copied_answer": "said again by an annotator who shares a voice with others",
     "suspected_copy": "heard all the same: by annotators who look like copies of one another",
+    "unknown_scale": "on a scale that cannot be read, such as percent: write 0..100",
     "off_scale": "outside its scale, so impossible as an answer",
     "repeated_answer": "a second answer of one annotator to one question; the last one counts",
     "compared_with_itself": "a generation compared with itself",
