@@ -41,8 +41,8 @@ def conformed(
     """Bring every table to its contract; without prompts, each prompt stands for itself.
 
     Raises:
-        ContractError: a table breaks its contract, there is no generation, or a prompt has more
-            than MOST_OF_PROMPT that would be compared.
+        ContractError: a table breaks its contract, there is no generation, only some say whose
+            they are, or a prompt has more than MOST_OF_PROMPT that would be compared.
     """
     known = checked(generations, GENERATIONS)
     if known.num_rows == 0:
@@ -55,6 +55,12 @@ def conformed(
         raise ContractError(
             f"generations: {len(torn)} ids have two prompts or tenants "
             f"({', '.join(torn.to_pylist()[:5])}); an id must be unique"
+        )
+    nameless = named.filter(pc.equal(named["tenant_id_count_distinct"], 0))["generation_id"]
+    if 0 < len(nameless) < named.num_rows:
+        raise ContractError(
+            f"generations: {len(nameless):,} of {named.num_rows:,} ids have no tenant_id "
+            f"({', '.join(sorted(nameless.to_pylist())[:5])}); say whose each is, or of none"
         )
     crowded = query(_CROWDED, known=known).to_pylist()
     if crowded:

@@ -120,6 +120,12 @@ def test_one_row_that_says_whose_a_generation_is_speaks_for_its_other_rows(limit
     assert denoise(events(told), known, None, settings=settings).figures["rows"]["exposures"] == 1
 
 
+def test_generations_of_which_only_some_say_whose_they_are_are_refused_by_id():
+    known = generations(("a1", "A"), ("a2", None), ("a3", None))
+    with pytest.raises(ContractError, match=r"2 of 3 ids have no tenant_id \(a2, a3\)"):
+        denoise(None, known, None)
+
+
 def test_a_generation_of_two_tenants_is_refused():
     with pytest.raises(ContractError, match="1 ids have two prompts or tenants"):
         denoise(None, generations(("a1", "A"), ("a1", "B")), None)
