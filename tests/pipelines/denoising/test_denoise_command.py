@@ -111,7 +111,8 @@ def test_pairs_keep_the_contract_and_are_those_of_the_wheels_own_path(small):
     ).table
     ids = small.generations["prompt_id"].unique()
     wheel = infer_preferences(
-        weigh(shown, small.generations).table, small.annotations, pa.table({"prompt_id": ids, "text": ids}), small.generations,
+        weigh(shown, small.generations).table, small.annotations,
+        pa.table({"prompt_id": ids, "text": ids}), small.generations,
         gold=small.gold, intent=DenoiseSettings().intent,
     )  # fmt: skip
     assert made.pairs.equals(wheel.pairs.table)
