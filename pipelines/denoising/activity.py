@@ -13,14 +13,14 @@ ACTIVITY: Final = pa.schema(
         pa.field("tenant_id", pa.string()),
         pa.field("exposures", pa.int64()),
         pa.field("acted", pa.int64()),  # exposures that the user praised
-        pa.field("weight", pa.float64()),  # of each exposure, as evidence
+        pa.field("weight", pa.float64()),  # mean of the exposures, as evidence
         pa.field("heldout", pa.bool_()),
     ]
 )
 
 
 def user_activity(exposures: pa.Table, *, engine: Engine = DUCKDB) -> pa.Table:
-    """Count weighed exposures by user and tenant: all of one user and tenant weigh the same."""
+    """Count weighed exposures by user and tenant."""
     shown = exposures.select(["user_id", "tenant_id", "weight", "heldout"])
     shown = shown.append_column("acted", pa.array(praised(exposures)))
     return engine.run(_counted, shown=shown).cast(ACTIVITY)
@@ -33,7 +33,7 @@ def _counted(shown: Any) -> Any:
         .agg(
             exposures=shown.count(),
             acted=shown.acted.cast("int64").sum(),
-            weight=shown.weight.min(),
+            weight=shown.weight.mean().round(12),
             heldout=shown.heldout.any(),
         )
         .order_by(key)

@@ -1,6 +1,6 @@
 """Stored weighing: what each exposure on disk counts, and the click table that follows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from pipelines.preferences.kernel import IntArray
 from pipelines.signals.coordination import binary, group_users
 from pipelines.signals.indiscriminate import EAGER, PLACES, PULLS, praise_anything, pulled
 from pipelines.signals.one_sided import praise_one_side
+from pipelines.signals.repeats import fresh_share
 from pipelines.signals.signal_patterns import PRAISE
 from pipelines.signals.signal_table import SIGNAL_NAMES, BoolArray, FloatArray
 from pipelines.signals.tenant_users import User
@@ -40,8 +41,13 @@ class StoredWeights:
     """Weights by user."""
 
     rows: RowWeights  # of users with exposures, in their order
-    weight: FloatArray  # (u,) of each exposure; 0 for users without exposures
+    weight: FloatArray  # (u,) of an exposure that is no repetition; 0 for users without exposures
+    repeats: int | None  # exposures of one generation that one user may give; None: any number
     activity: pa.Table  # ACTIVITY rows of users with exposures
+
+    def of(self, read: Mapping[str, IntArray]) -> FloatArray:
+        """Return (e,) the weight of each exposure; whole generations were *read*."""
+        return self.weight[read["user"]] * _fresh(read, self.repeats)
 
 
 def weigh_stored(
@@ -74,18 +80,23 @@ def weigh_stored(
         groups = group_users(
             parting.users, _acts(stored), partial(_read_sights, sights), alike=settings.alike
         )
+    repeats = None if "repeated" in settings.keep else settings.repeats
+    fresh = _fresh_users(stored, repeats)
     rows = weigh_rows(
         names, tenants, np.where(stored.bots[user], 0.0, 1.0), heldout=stored.heldout[user],
         sided=sided, groups=groups, settings=settings, anything=anything,
-        times=stored.shown[user],
+        times=stored.shown[user], fresh=fresh[user],
     )  # fmt: skip
     weight = np.zeros(len(stored.shown))
-    weight[user] = rows.weight
+    weight[user] = rows.weight / fresh[user]
     shown, acted = (counted[user].astype(np.int64) for counted in (stored.shown, stored.acted))
     activity = pa.table(
-        [names, tenants, shown, acted, rows.weight, stored.heldout[user]], names=ACTIVITY.names
+        [names, tenants, shown, acted, rows.weight.round(12), stored.heldout[user]],
+        names=ACTIVITY.names,
     )
-    return StoredWeights(rows=rows, weight=weight, activity=activity.cast(ACTIVITY))
+    return StoredWeights(
+        rows=rows, weight=weight, repeats=repeats, activity=activity.cast(ACTIVITY)
+    )
 
 
 def stored_clicks(
@@ -103,7 +114,6 @@ def stored_clicks(
     if not stored.shown.any():
         return None
     folder.mkdir()
-    evidence = np.where(stored.heldout, 0.0, weights.weight)
     place = np.cumsum(stored.shown > 0) - 1  # users without exposures have no row
     combined, counted = _patterns(stored)
     pattern, slot = np.divmod(combined, _slots(stored))
@@ -118,7 +128,7 @@ def stored_clicks(
         runs_of(stored.parts, firmness.PLENTY if few else plan.kernel_rows)
     ):
         read = read_run(run)
-        weight = evidence[read["user"]]
+        weight = np.where(stored.heldout[read["user"]], 0.0, weights.of(read))
         key = key_of[np.searchsorted(combined, read["pattern"] * _slots(stored) + read["slot"])]
         user = place[read["user"]]
         items = np.sort(np.concatenate([part.items for part in run]))
@@ -157,10 +167,25 @@ def believed_items(stored: StoredExposures) -> BoolArray:
 def stored_evidence(stored: StoredExposures, weights: StoredWeights, part: StoredPart) -> pa.Table:
     """Return generation_id, event_ids, weight and heldout of the exposures of one part."""
     assert part.events is not None
-    user = part.read()["user"]
+    read = part.read()
     rows = feather.read_table(str(part.events), memory_map=False)
-    rows = rows.append_column("weight", pa.array(weights.weight[user]))
-    return rows.append_column("heldout", pa.array(stored.heldout[user]))
+    rows = rows.append_column("weight", pa.array(weights.of(read)))
+    return rows.append_column("heldout", pa.array(stored.heldout[read["user"]]))
+
+
+def _fresh(read: Mapping[str, IntArray], repeats: int | None) -> FloatArray:
+    if repeats is None:
+        return np.ones(len(read["user"]))
+    return fresh_share(read["user"], read["item"], most=repeats)
+
+
+def _fresh_users(stored: StoredExposures, repeats: int | None) -> FloatArray:
+    """Return (u,) how much of each user's exposures is no repetition."""
+    fresh = np.zeros(len(stored.shown))
+    for part in stored.parts:
+        read = part.read()
+        fresh += np.bincount(read["user"], weights=_fresh(read, repeats), minlength=len(fresh))
+    return np.where(stored.shown > 0, fresh / np.maximum(stored.shown, 1.0), 1.0)
 
 
 def _patterns(stored: StoredExposures) -> tuple[IntArray, IntArray]:

@@ -1,7 +1,7 @@
 """Tables: what a de-noising reads whole; they grow with generations and answers, not events."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +12,10 @@ from pipelines.denoising.reading import ANNOTATIONS, GENERATIONS, GOLD_LABELS, P
 from pipelines.preferences.answers import fitted_aspects
 from pipelines.preferences.channels import OVERALL
 from pipelines.preferences.hearing import Heard, hear
+from pipelines.signals.query import query
+
+# Two million pairs of one prompt; pairs grow as squares, and those of one prompt are made at once.
+MOST_OF_PROMPT: Final = 2_000
 
 
 class Tables(NamedTuple):
@@ -37,7 +41,8 @@ def conformed(
     """Bring every table to its contract; without prompts, each prompt stands for itself.
 
     Raises:
-        ContractError: a table breaks its contract, or there is no generation.
+        ContractError: a table breaks its contract, there is no generation, only some say whose
+            they are, or a prompt has more than MOST_OF_PROMPT that would be compared.
     """
     known = checked(generations, GENERATIONS)
     if known.num_rows == 0:
@@ -51,6 +56,20 @@ def conformed(
             f"generations: {len(torn)} ids have two prompts or tenants "
             f"({', '.join(torn.to_pylist()[:5])}); an id must be unique"
         )
+    nameless = named.filter(pc.equal(named["tenant_id_count_distinct"], 0))["generation_id"]
+    if 0 < len(nameless) < named.num_rows:
+        raise ContractError(
+            f"generations: {len(nameless):,} of {named.num_rows:,} ids have no tenant_id "
+            f"({', '.join(sorted(nameless.to_pylist())[:5])}); say whose each is, or of none"
+        )
+    crowded = query(_CROWDED, known=known).to_pylist()
+    if crowded:
+        named_first = ", ".join(f"{row['prompt_id']}: {row['rows']:,}" for row in crowded[:5])
+        raise ContractError(
+            f"generations: {len(crowded):,} prompts have more than {MOST_OF_PROMPT:,} generations "
+            f"of one tenant and skill ({named_first}), and every two would be compared; leave some "
+            "out, or give what answers different requests a prompt_id of its own"
+        )
     if prompts is None:
         ids = pc.unique(known["prompt_id"])
         prompts = pa.table({"prompt_id": ids, "text": ids})
@@ -62,6 +81,13 @@ def conformed(
         gold=GOLD_LABELS.schema.empty_table() if gold is None else checked(gold, GOLD_LABELS),
         prompts=checked(prompts, PROMPTS),
     )
+
+
+_CROWDED: Final = f"""
+SELECT prompt_id, count(DISTINCT generation_id) AS rows FROM known
+GROUP BY prompt_id, tenant_id, skill_id HAVING count(DISTINCT generation_id) > {MOST_OF_PROMPT}
+ORDER BY rows DESC, prompt_id
+"""
 
 
 def heard_of(tables: Tables, *, merge: bool, aspects: Sequence[str]) -> Heard:

@@ -47,9 +47,10 @@ def read_answers(annotations: pa.Table | None, item_ids: pa.Array) -> Answers:
     """Encode ratings and comparisons of known items; order of rows does not matter.
 
     A rating's scale is 1 to 5 unless its *scale* column says otherwise ("1..7", "0-10"); it is
-    read at five levels. Comparisons keep the direction of -2 .. 2, not yet the strength.
+    read at five levels. On a scale that cannot be read ("percent") 5 may be little: it is dropped.
+    Comparisons keep the direction of -2 .. 2, not yet the strength.
 
-    Drops: not_an_answer (other kinds), cannot_judge, unknown_generation, off_scale,
+    Drops: not_an_answer (other kinds), cannot_judge, unknown_generation, unknown_scale, off_scale,
     repeated_answer (one annotator, one task: the last annotation_id counts; the two orders of a
     pair are two tasks), compared_with_itself.
     """
@@ -137,8 +138,10 @@ _SCALE: Final = r"^\s*(-?[0-9.]+)\s*(?:\.\.|-|to|:)\s*(-?[0-9.]+)\s*$"
 _JUDGE: Final = f"""
 WITH read AS (
     SELECT annotations.*, coalesce(annotator_id, '{POOL}') AS annotator,
-        coalesce(try_cast(nullif(regexp_extract(scale, '{_SCALE}', 1), '') AS DOUBLE), 1) AS low,
-        coalesce(try_cast(nullif(regexp_extract(scale, '{_SCALE}', 2), '') AS DOUBLE), 5) AS high,
+        CASE WHEN coalesce(trim(scale), '') = '' THEN 1 ELSE
+            try_cast(nullif(regexp_extract(scale, '{_SCALE}', 1), '') AS DOUBLE) END AS low,
+        CASE WHEN coalesce(trim(scale), '') = '' THEN 5 ELSE
+            try_cast(nullif(regexp_extract(scale, '{_SCALE}', 2), '') AS DOUBLE) END AS high,
         generation_id IN (SELECT generation_id FROM known) AS item_known,
         other_generation_id IN (SELECT generation_id FROM known) AS other_known,
         CASE WHEN annotator_id IS NULL THEN 1 ELSE row_number() OVER (
@@ -164,6 +167,7 @@ FROM (
         WHEN kind = 'comparison' AND NOT coalesce(other_known, false) THEN 'unknown_generation'
         WHEN kind = 'comparison' AND other_generation_id = generation_id
             THEN 'compared_with_itself'
+        WHEN kind = 'rating' AND (low IS NULL OR high IS NULL) THEN 'unknown_scale'
         WHEN kind = 'rating' AND (high <= low OR value < low OR value > high) THEN 'off_scale'
         WHEN kind = 'comparison' AND abs(value) > 2 THEN 'off_scale'
         WHEN age > 1 THEN 'repeated_answer'

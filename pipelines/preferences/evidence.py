@@ -90,7 +90,8 @@ WITH turned AS (
         coalesce(aspect, 'overall') AS aspect,
         (1 + sign(value) * CASE WHEN generation_id < other_generation_id THEN 1 ELSE -1 END) / 2
             AS won,
-        row_number() OVER (PARTITION BY coalesce(annotator_id, annotation_id),
+        row_number() OVER (PARTITION BY annotator_id,
+            CASE WHEN annotator_id IS NULL THEN annotation_id END,
             least(generation_id, other_generation_id),
             greatest(generation_id, other_generation_id), coalesce(aspect, 'overall')
             ORDER BY annotation_id DESC) AS age

@@ -115,12 +115,14 @@ _NO_GOLD: Final = pa.table(
 
 
 def _with_absent(annotations: pa.Table) -> pa.Table:
-    """Return *annotations* with nulls in the place of nullable columns that did not come."""
+    """Return *annotations* with nulls where nullable columns did not come or no aspect is named."""
     for name in ("annotator_id", "other_generation_id", "aspect", "value", "scale", "shown_left"):
         if name not in annotations.column_names:
             empty = pa.nulls(annotations.num_rows, ANNOTATION.field(name).type)
             annotations = annotations.append_column(name, empty)
-    return annotations
+    at, aspect = annotations.schema.get_field_index("aspect"), annotations["aspect"]
+    nameless = pc.if_else(pc.equal(aspect, ""), pa.scalar(None, aspect.type), aspect)
+    return annotations.set_column(at, annotations.schema.field(at), nameless)
 
 
 def _hear_gold(gold: pa.Table, known: pa.Array | None) -> tuple[pa.Table, pa.Table, pa.Table]:

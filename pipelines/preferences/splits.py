@@ -1,6 +1,7 @@
 """Splits: by prompt, near-duplicates and earlier turns together, the same on every machine."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -45,16 +46,21 @@ _AT_ONCE: Final = 1 << 24  # agreements of signatures that are held at a time
 def normalise_text(text: str) -> tuple[str, ...]:
     """Return the tokens of *text* without case, punctuation, number words and plural s.
 
+    Accented letters are one whether written in one character or two. A text without any word,
+    such as emoji, has its characters for tokens: else all of them would be alike.
+
     Example:
         >>> normalise_text("Two red discs, left of a Blue square!")
         ('2', 'red', 'disc', 'left', '1', 'blue', 'square')
     """
-    words = (_NUMBERS.get(word, word) for word in _WORD.findall(text.casefold()))
-    return tuple(
+    text = unicodedata.normalize("NFC", text.casefold())
+    words = (_NUMBERS.get(word, word) for word in _WORD.findall(text))
+    tokens = tuple(
         word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
         for word in words
         if word not in _EMPTY
     )
+    return tokens or tuple("".join(text.split()))
 
 
 def split_prompts(prompts: pa.Table, *, settings: SplitSettings | None = None) -> pa.Table:

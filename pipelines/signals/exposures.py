@@ -23,7 +23,7 @@ from pipelines.signals.joining import (
     reasons,
     repeated,
 )
-from pipelines.signals.query import conform, subset
+from pipelines.signals.query import conform, query, subset
 from pipelines.signals.tenant_users import number_users
 
 EXPOSURE: Final = pa.schema(
@@ -78,6 +78,12 @@ KNOWN: Final = pa.schema(
         pa.field("tenant_id", pa.string()),
     ]
 )
+
+
+_NAMED: Final = """
+SELECT generation_id, prompt_id,
+    coalesce(tenant_id, min(tenant_id) OVER (PARTITION BY generation_id)) AS tenant_id FROM known
+"""
 
 
 def exposures(
@@ -151,12 +157,15 @@ def number_uses(events: pa.Table, *, engine: Engine = DUCKDB) -> pa.Table:
 def owned(generations: pa.Table, tenants: Callable[[], pa.Array]) -> pa.Table:
     """Return generation_id, prompt_id and tenant_id, each with its tenant.
 
-    Who does not say whose it is belongs to the only one of *tenants*, those of the events.
+    Who does not say whose it is belongs to whom another row of its id says, else to the only one
+    of *tenants*, those of the events.
 
     Raises:
         ContractError: a required column is missing, or there are several tenants to belong to.
     """
     known = conform(generations, KNOWN, what="generations")
+    if known["tenant_id"].null_count:
+        known = query(_NAMED, known=known).cast(KNOWN)
     nameless = known["tenant_id"].null_count
     if nameless == 0:
         return known

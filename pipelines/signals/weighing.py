@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_contracts.errors import ContractError
 from pipelines.signals.coordination import find_groups
@@ -14,10 +15,13 @@ from pipelines.signals.exposures import EXPOSURE, training_exposures
 from pipelines.signals.indiscriminate import find_indiscriminate
 from pipelines.signals.one_sided import find_one_sided
 from pipelines.signals.query import conform
+from pipelines.signals.repeats import fresh_share
 from pipelines.signals.signal_table import BoolArray, FloatArray
 from pipelines.signals.tenant_users import IntArray, User, number_users
 
-REASONS: Final = ("coordinated", "indiscriminate", "one_sided", "user_cap", "tenant_cap")
+REASONS: Final = (
+    "repeated", "coordinated", "indiscriminate", "one_sided", "user_cap", "tenant_cap",
+)  # fmt: skip
 NAMED: Final = ("coordinated", "indiscriminate", "one_sided")  # reasons that name users
 
 
@@ -26,6 +30,7 @@ class WeighingSettings:
     """Which exposures are weighed down; *keep* undoes any of REASONS."""
 
     alike: float = 0.5  # of what two users saw and praised, how much both surely praised
+    repeats: int = 3  # exposures of one generation that one user may give
     user_share: float = 0.01  # of all evidence that one user may give ...
     user_floor: int = 500  # ... but never fewer exposures than this
     tenant_share: float = 1.0  # of the evidence that remains, that one tenant may give
@@ -37,6 +42,8 @@ class WeighingSettings:
             raise ContractError(
                 f"keep: {', '.join(unknown)} is no reason; use {', '.join(REASONS)}"
             )
+        if self.repeats < 1:
+            raise ContractError(f"repeats is {self.repeats}; give at least 1 exposure")
         if not 0 < self.tenant_share <= 1:
             raise ContractError(
                 f"tenant_share is {self.tenant_share}; give a share above 0, at most 1"
@@ -56,7 +63,8 @@ def weigh(
 ) -> Weighed:
     """Weigh down groups, one-sided and indiscriminate voters, and whoever gives too much evidence.
 
-    A group counts as one user; one-sided and indiscriminate voters count for nothing; a cap scales
+    What one user gives about one generation beyond *repeats* exposures adds nothing. A group
+    counts as one user; one-sided and indiscriminate voters count for nothing; a cap scales
     all exposures of its user or tenant alike. Exposures stay in the table, so every change can be
     undone with *keep*. Drops count exposures by reason, rounded from the weight they lost.
 
@@ -76,6 +84,7 @@ def weigh(
     given = weigh_rows(
         table["user_id"], table["tenant_id"], weight,
         heldout=table["heldout"].to_numpy(zero_copy_only=False),
+        fresh=_fresh(table, settings),
         sided=[] if "one_sided" in settings.keep else find_one_sided(believed, generations),
         groups=find_groups(believed, alike=settings.alike) if voting_together else {},
         anything=[] if "indiscriminate" in settings.keep else find_indiscriminate(believed),
@@ -85,6 +94,14 @@ def weigh(
     return Weighed(
         table.set_column(at, "weight", pa.array(given.weight)), given.drops, given.reasons
     )
+
+
+def _fresh(exposures: pa.Table, settings: WeighingSettings) -> FloatArray:
+    """Return (e,) how much of each exposure is no repetition."""
+    _, user = number_users(exposures["user_id"], exposures["tenant_id"])
+    ids = pc.dictionary_encode(exposures["generation_id"].combine_chunks())
+    item = ids.indices.to_numpy().astype(np.int64)
+    return fresh_share(user, item, most=settings.repeats)
 
 
 class RowWeights(NamedTuple):
@@ -106,8 +123,9 @@ def weigh_rows(
     settings: WeighingSettings,
     anything: Sequence[User] = (),
     times: FloatArray | float = 1.0,
+    fresh: FloatArray | float = 1.0,
 ) -> RowWeights:
-    """Weigh rows of exposures down: all of one user and tenant alike.
+    """Weigh rows of exposures down: all of one user and tenant alike, but for what is *fresh*.
 
     Args:
         user: (n,) user_id.
@@ -119,6 +137,7 @@ def weigh_rows(
         settings: caps, and what to keep.
         anything: users who praise anything; they count for nothing unless *sided* or in *groups*.
         times: (n,) exposures that each row stands for.
+        fresh: (n,) how much of each row is no repetition, from `fresh_share`.
     """
     lost: dict[str, float] = {}
     named: list[tuple[User, str, int | None]] = []
@@ -129,6 +148,8 @@ def weigh_rows(
         lost[reason] = float((weight * (1 - factor) * times)[~heldout].sum())
         weight = weight * factor
 
+    if "repeated" not in settings.keep:
+        scale("repeated", np.ones(len(of_row)) * fresh)
     # Who follows a plan does not praise just anything, however much that is.
     planned = {*sided, *groups}
     anything = [each for each in anything if each not in planned]

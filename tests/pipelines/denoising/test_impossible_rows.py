@@ -14,6 +14,7 @@ from data_contracts.errors import ContractError
 from pipelines.cli import MISTAKE
 from pipelines.denoising import DenoiseSettings, denoise, preview_denoise
 from pipelines.denoising.page import render_page
+from pipelines.denoising.tables import conformed
 from pipelines.preferences import PairSettings
 from pipelines.signals.drops import drop_counts
 
@@ -154,3 +155,22 @@ def test_the_heading_says_what_right_means(small):
     page = render_page(denoise(None, small.generations, small.annotations).figures)
     assert ">Names the exact level, or the better of two</th>" in page
     assert ">Right</th>" not in page
+
+
+@pytest.mark.parametrize("reads", [denoise, preview_denoise])
+def test_a_prompt_of_too_many_generations_is_refused_by_id_before_anything_is_compared(reads):
+    """2,001 of one skill are two million pairs; 2,000 beside 2,000 of another skill are fewer."""
+    count = 2_001
+    many = pa.table(
+        {
+            "generation_id": [f"g{n}" for n in range(count)],
+            "prompt_id": ["everything"] * count,
+            "model_release": ["r0"] * count,
+            "tenant_id": ["t0"] * count,
+        }
+    )
+    with pytest.raises(ContractError, match=r"1 prompts have more than 2,000 .*everything: 2,001"):
+        reads(None, many, None)
+    conformed(pa.concat_tables([many.slice(0, 2_000), many.slice(0, 50)]), None, None, None)
+    skill = pa.array(["s0" if n % 2 else None for n in range(count)])
+    conformed(many.append_column("skill_id", skill), None, None, None)

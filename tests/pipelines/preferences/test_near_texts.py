@@ -57,3 +57,21 @@ def test_thousands_of_one_template_that_differ_stay_apart():
     prompts = pa.table({"prompt_id": [f"p{n}" for n in range(3000)], "text": texts})
     clusters = split_prompts(prompts)["cluster"].to_pylist()
     assert len(set(clusters)) > 2900
+
+
+def test_texts_without_a_word_are_alike_only_by_what_they_show():
+    """Emoji are no words; were they nothing, every such prompt would share one split."""
+    assert clusters("🐶🌊", "🐱🌊", "🌊 🐶", "?!") == [0, 1, 0, 2]
+
+
+def test_one_text_in_two_spellings_of_its_accents_is_one_text():
+    assert clusters("a caf\u00e9 in K\u00f6ln", "a cafe\u0301 in Ko\u0308ln", "a cafe") == [0, 0, 1]
+
+
+def clusters(*texts):
+    """The clusters of *texts*, numbered as they come."""
+    rows = split_prompts(
+        pa.table({"prompt_id": [f"p{n}" for n in range(len(texts))], "text": texts})
+    )
+    names = rows["cluster"].to_pylist()
+    return [list(dict.fromkeys(names)).index(name) for name in names]

@@ -107,6 +107,25 @@ def test_who_does_not_say_whose_a_generation_is_needs_events_of_one_tenant():
             denoise(events(mine + theirs), nameless, None, settings=settings)
 
 
+@pytest.mark.parametrize("limit", [None, LIMIT])
+def test_one_row_that_says_whose_a_generation_is_speaks_for_its_other_rows(limit):
+    """B's row of b1 comes again without a tenant: it is no more A's than before."""
+    told = [event("e1", "impression", tenant="A", generation="b1")]
+    known = generations(("b1", "B"), ("b1", None))
+    settings = DenoiseSettings(memory_limit=limit)
+    assert drop_counts(denoise(events(told), known, None, settings=settings).drops) == {
+        "other_tenant": 1
+    }
+    told.append(event("e2", "impression", tenant="B", generation="b1"))
+    assert denoise(events(told), known, None, settings=settings).figures["rows"]["exposures"] == 1
+
+
+def test_generations_of_which_only_some_say_whose_they_are_are_refused_by_id():
+    known = generations(("a1", "A"), ("a2", None), ("a3", None))
+    with pytest.raises(ContractError, match=r"2 of 3 ids have no tenant_id \(a2, a3\)"):
+        denoise(None, known, None)
+
+
 def test_a_generation_of_two_tenants_is_refused():
     with pytest.raises(ContractError, match="1 ids have two prompts or tenants"):
         denoise(None, generations(("a1", "A"), ("a1", "B")), None)

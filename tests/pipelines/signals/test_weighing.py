@@ -118,10 +118,23 @@ def test_nobody_gives_more_than_the_cap():
     rng = np.random.default_rng(5)
     busy = [("busy", int(n), False) for n in rng.integers(0, 200, 900)]
     table = shown(crowd(rng) + busy)
-    weighed = weigh(table, generations(), settings=WeighingSettings(user_floor=300))
+    settings = WeighingSettings(user_floor=300, keep=("repeated",))
+    weighed = weigh(table, generations(), settings=settings)
     mine = np.array([u == "busy" for u in table["user_id"].to_pylist()])
     assert weighed.table["weight"].to_numpy()[mine].sum() == pytest.approx(300)
     assert drop_counts(weighed.drops) == {"user_cap": 600}
+
+
+def test_the_same_user_before_the_same_generation_soon_adds_nothing():
+    """Ten looks of one user at g000 count three, as those of three users at g001 do."""
+    table = shown([("a", 0, True)] * 10 + [(name, 1, True) for name in "bcd"] + [("a", 1, False)])
+    weighed = weigh(table, generations())
+    np.testing.assert_allclose(weighed.table["weight"].to_numpy(), [0.3] * 10 + [1.0] * 4)
+    assert drop_counts(weighed.drops) == {"repeated": 7}
+    undone = weigh(table, generations(), settings=WeighingSettings(keep=("repeated",)))
+    assert undone.table.equals(table)
+    with pytest.raises(ContractError, match="repeats is 0"):
+        WeighingSettings(repeats=0)
 
 
 def test_every_reason_can_be_undone():
