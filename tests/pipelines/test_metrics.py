@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 from rich.console import Console
 from rich.progress import Progress, TextColumn
@@ -35,6 +36,7 @@ def test_a_resumed_run_has_each_step_once(tmp_path):
             live.progress(step, 5)
             live.measured(step, VALUES | {"loss": step / 10 + steps.start})
         live.close()
+        time.sleep(1)  # files of one second are read in the order of their names: "10" before "9"
     read = EventAccumulator(str(tensorboard_folder(job))).Reload()
     assert {"loss", "rewards/margins", "learning_rate", "grad_norm"} <= set(read.Tags()["scalars"])
     found = [(e.step, round(e.value, 3)) for e in read.Scalars("loss")]
