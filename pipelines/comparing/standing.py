@@ -1,6 +1,7 @@
 """How a candidate stands: blind answers, reports and hides, labels that moved."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -128,11 +129,7 @@ def label_faults(stores: Stores, candidate: CheckpointId) -> tuple[str, ...]:
 def _tenants_of(stores: Stores, generations: pa.Array) -> dict[str, str]:
     """Return whose *generations* are, of those that were delivered."""
     found: dict[str, str] = {}
-    for turn in asset_partitions(stores, "artifacts/generations"):
-        table = read_asset_table(
-            stores, "artifacts/generations", clearance=GENERAL, partition=turn,
-            columns=["generation_id", "tenant_id"],
-        ).table  # fmt: skip
+    for table in _delivered(stores, "tenant_id"):
         kept = table.filter(pc.is_in(table["generation_id"], generations))
         found |= dict(zip(*(column.to_pylist() for column in kept.columns), strict=True))
     return found
@@ -141,11 +138,16 @@ def _tenants_of(stores: Stores, generations: pa.Array) -> dict[str, str]:
 def _generations_of(stores: Stores, candidate: str) -> set[str]:
     """Return what users were shown of *candidate*, such as in a trial before its release."""
     found: set[str] = set()
-    for turn in asset_partitions(stores, "artifacts/generations"):
-        table = read_asset_table(
-            stores, "artifacts/generations", clearance=GENERAL, partition=turn,
-            columns=["generation_id", "model_release"],
-        ).table  # fmt: skip
+    for table in _delivered(stores, "model_release"):
         kept = table.filter(pc.equal(table["model_release"], candidate))
         found |= set(kept["generation_id"].to_pylist())
     return found
+
+
+def _delivered(stores: Stores, column: str) -> Iterator[pa.Table]:
+    """Yield generation_id and *column* of every turn's generations."""
+    for turn in asset_partitions(stores, "artifacts/generations"):
+        yield read_asset_table(
+            stores, "artifacts/generations", clearance=GENERAL, partition=turn,
+            columns=["generation_id", column],
+        ).table  # fmt: skip
